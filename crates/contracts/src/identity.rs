@@ -1,0 +1,113 @@
+//! identity: who people are and whether their sessions live.
+
+use async_trait::async_trait;
+use kernel::ids::{SessionId, UserId};
+use kernel::{CallContext, Result};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSummary {
+    pub id: UserId,
+    /// Lower-cased; the address the person signs in with.
+    pub email: String,
+    pub email_verified: bool,
+    pub name: String,
+    /// IANA name.
+    pub time_zone: String,
+    /// BCP 47 tag.
+    pub locale: String,
+    /// Not disabled, locked or deleted.
+    pub active: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetUsers {
+    /// At most 500.
+    pub ids: Vec<UserId>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindUserByEmail {
+    pub email: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckSession {
+    pub user_id: UserId,
+    pub session_id: SessionId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// False once the session ended, expired, or its user was disabled, locked or deleted.
+    pub active: bool,
+    /// May manage the installation (first administrator and those it names).
+    pub instance_admin: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JwksRequest {}
+
+/// Public keys as a JSON Web Key Set (RFC 7517).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Jwks {
+    pub keys: Vec<serde_json::Value>,
+}
+
+#[async_trait]
+pub trait Identity: Send + Sync + 'static {
+    /// Unknown ids are left out; deleted people come back with `active: false` and a blank address.
+    async fn get_users(&self, ctx: &CallContext, request: GetUsers) -> Result<Vec<UserSummary>>;
+    async fn find_user_by_email(&self, ctx: &CallContext, request: FindUserByEmail) -> Result<Option<UserSummary>>;
+    async fn check_session(&self, ctx: &CallContext, request: CheckSession) -> Result<SessionState>;
+    async fn jwks(&self, ctx: &CallContext, request: JwksRequest) -> Result<Jwks>;
+}
+
+/// Facts that identity announces.
+pub mod events {
+    use super::{Deserialize, Serialize, SessionId, UserId};
+    use crate::event::event;
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct UserRegistered {
+        pub user_id: UserId,
+        pub email: String,
+        pub email_verified: bool,
+        pub name: String,
+    }
+    event!(UserRegistered, "identity.user_registered.v1", subject: user_id, workspace: |_| None);
+
+    /// The person proved that the address is theirs.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct EmailVerified {
+        pub user_id: UserId,
+        pub email: String,
+    }
+    event!(EmailVerified, "identity.email_verified.v1", subject: user_id, workspace: |_| None);
+
+    /// Name, time zone or locale changed.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct ProfileUpdated {
+        pub user_id: UserId,
+        pub name: String,
+        pub time_zone: String,
+        pub locale: String,
+    }
+    event!(ProfileUpdated, "identity.profile_updated.v1", subject: user_id, workspace: |_| None);
+
+    /// Disabled, locked or (with `deleted`) gone for ever; consumers drop what belongs to the person alone.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct UserDeactivated {
+        pub user_id: UserId,
+        pub deleted: bool,
+    }
+    event!(UserDeactivated, "identity.user_deactivated.v1", subject: user_id, workspace: |_| None);
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct SessionsEnded {
+        pub user_id: UserId,
+        /// Empty means all of the person's sessions.
+        pub session_ids: Vec<SessionId>,
+    }
+    event!(SessionsEnded, "identity.sessions_ended.v1", subject: user_id, workspace: |_| None);
+}

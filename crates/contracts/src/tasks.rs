@@ -1,0 +1,113 @@
+//! tasks: work items. Other services mostly listen to its events.
+
+use async_trait::async_trait;
+use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};
+use kernel::{CallContext, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetTasks {
+    /// At most 500.
+    pub ids: Vec<TaskId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSummary {
+    pub id: TaskId,
+    pub workspace_id: WorkspaceId,
+    pub project_id: ProjectId,
+    /// `ABC-123`.
+    pub key: String,
+    pub title: String,
+    pub assignee_ids: Vec<UserId>,
+    pub creator_id: Option<UserId>,
+}
+
+#[async_trait]
+pub trait Tasks: Send + Sync + 'static {
+    /// For services, without a permission check; unknown and deleted ids are left out.
+    async fn get_tasks(&self, ctx: &CallContext, request: GetTasks) -> Result<Vec<TaskSummary>>;
+}
+
+/// Facts that tasks announces. Every one names the people concerned, so that a consumer need
+/// not ask back.
+pub mod events {
+    use super::{CommentId, Deserialize, ProjectId, Serialize, TaskId, Timestamp, UserId, WorkspaceId};
+    use crate::event::event;
+
+    /// What every task event says of its task.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct TaskRef {
+        pub task_id: TaskId,
+        pub workspace_id: WorkspaceId,
+        pub project_id: ProjectId,
+        pub title: String,
+        /// After the change.
+        pub assignee_ids: Vec<UserId>,
+        pub creator_id: Option<UserId>,
+        /// Version of the task after the change; consumers can tell old news from new.
+        pub version: i64,
+    }
+
+    macro_rules! task_event {
+        ($(#[$meta:meta])* $name:ident, $kind:literal { $($(#[$fmeta:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+            $(#[$meta])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            pub struct $name {
+                #[serde(flatten)]
+                pub task: TaskRef,
+                $($(#[$fmeta])* pub $field: $ty,)*
+            }
+            impl crate::event::EventPayload for $name {
+                const TYPE: &'static str = $kind;
+                fn subject(&self) -> String { self.task.task_id.to_string() }
+                fn workspace_id(&self) -> Option<WorkspaceId> { Some(self.task.workspace_id) }
+            }
+        };
+    }
+
+    task_event!(TaskCreated, "tasks.task_created.v1" {
+        /// People mentioned in the description.
+        mentioned_ids: Vec<UserId>,
+    });
+    task_event!(TaskUpdated, "tasks.task_updated.v1" {
+        /// Names of the changed fields.
+        changed: Vec<String>,
+        /// People newly mentioned in the description.
+        mentioned_ids: Vec<UserId>,
+    });
+    task_event!(
+        /// Somebody became or ceased to be an assignee.
+        TaskAssigned, "tasks.task_assigned.v1" { added_ids: Vec<UserId>, removed_ids: Vec<UserId> });
+    task_event!(TaskCompleted, "tasks.task_completed.v1" {});
+    task_event!(TaskReopened, "tasks.task_reopened.v1" {});
+    task_event!(TaskArchived, "tasks.task_archived.v1" { archived: bool });
+    task_event!(TaskDeleted, "tasks.task_deleted.v1" {});
+    task_event!(TaskRestored, "tasks.task_restored.v1" {});
+    task_event!(
+        /// The due moment comes within a day; once per due date.
+        TaskDueSoon, "tasks.task_due_soon.v1" { due_at: Timestamp });
+    task_event!(
+        /// The due moment has passed; once per due date.
+        TaskOverdue, "tasks.task_overdue.v1" { due_at: Timestamp });
+    task_event!(CommentCreated, "tasks.comment_created.v1" {
+        comment_id: CommentId,
+        /// Start of the text, at most 200 characters.
+        excerpt: String,
+        mentioned_ids: Vec<UserId>,
+    });
+    task_event!(CommentUpdated, "tasks.comment_updated.v1" {
+        comment_id: CommentId,
+        /// Newly mentioned.
+        mentioned_ids: Vec<UserId>,
+    });
+    task_event!(CommentDeleted, "tasks.comment_deleted.v1" { comment_id: CommentId });
+
+    /// Labels or workspace states changed.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct TaskSettingsChanged {
+        pub workspace_id: WorkspaceId,
+        pub changed: Vec<String>,
+    }
+    event!(TaskSettingsChanged, "tasks.settings_changed.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
+}

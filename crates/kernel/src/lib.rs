@@ -1,0 +1,15 @@
+//! The leaf every other room stands on: ids, time, actors, roles, pages and error kinds.
+//!
+//! No I/O, no async runtime, no HTTP, no SQL. An edit here rebuilds everything, so only
+//! what at least two services share lives here.
+
+pub mod actor;
+pub mod cursor;
+pub mod error;
+pub mod ids;
+pub mod roles;
+pub mod time;
+
+pub use actor::{Actor, CallContext};
+pub use error::{Error, ErrorKind, FieldError, Result};
+pub use time::{Clock, SystemClock, Timestamp};
