@@ -11,7 +11,10 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Actor {
-    User { user_id: UserId, session_id: SessionId },
+    User {
+        user_id: UserId,
+        session_id: SessionId,
+    },
     /// A consumer, a sweep or the operator's command line.
     System,
     /// Nobody signed in.
@@ -43,6 +46,10 @@ pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 impl CallContext {
     /// For consumers, sweeps and the command line.
     pub fn system(request_id: impl Into<String>, now: Timestamp) -> Self {
-        Self { actor: Actor::System, request_id: request_id.into(), deadline: now.plus(DEFAULT_CALL_TIMEOUT) }
+        Self {
+            actor: Actor::System,
+            request_id: request_id.into(),
+            deadline: now.plus(DEFAULT_CALL_TIMEOUT),
+        }
     }
 }

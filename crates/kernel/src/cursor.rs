@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use utoipa::ToSchema;
 
@@ -26,7 +26,11 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(f).collect(), next_cursor: self.next_cursor, total: self.total }
+        Page {
+            items: self.items.into_iter().map(f).collect(),
+            next_cursor: self.next_cursor,
+            total: self.total,
+        }
     }
 }
 
@@ -59,7 +63,10 @@ impl CursorCodec {
     /// 400 when the cursor was not made by us, or was made for another filter, sort or person.
     pub fn open<T: DeserializeOwned>(&self, cursor: &str, binding: &str) -> Result<T> {
         let invalid = || {
-            Error::malformed("request.cursor_invalid", "The cursor is not valid for this list; start again without it.")
+            Error::malformed(
+                "request.cursor_invalid",
+                "The cursor is not valid for this list; start again without it.",
+            )
         };
         if cursor.len() > MAX_CURSOR_CHARS {
             return Err(invalid());

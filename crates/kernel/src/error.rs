@@ -100,7 +100,11 @@ pub struct FieldError {
 
 impl FieldError {
     pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: Cow::Borrowed(code), detail: detail.into() }
+        Self {
+            pointer: pointer.into(),
+            code: Cow::Borrowed(code),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -120,11 +124,25 @@ pub struct Error {
 
 impl Error {
     pub fn new(kind: ErrorKind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: Cow::Borrowed(code), detail: detail.into(), fields: Vec::new(), retry_after: None, cause: None }
+        Self {
+            kind,
+            code: Cow::Borrowed(code),
+            detail: detail.into(),
+            fields: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }
     }
     /// 422 with field errors.
     pub fn invalid(fields: Vec<FieldError>) -> Self {
-        Self { fields, ..Self::new(ErrorKind::Invalid, "request.invalid", "One or more fields are not acceptable; see errors.") }
+        Self {
+            fields,
+            ..Self::new(
+                ErrorKind::Invalid,
+                "request.invalid",
+                "One or more fields are not acceptable; see errors.",
+            )
+        }
     }
     /// 422 with one field error.
     pub fn invalid_field(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
@@ -148,12 +166,19 @@ impl Error {
     pub fn unavailable(retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),
-            ..Self::new(ErrorKind::Unavailable, "service.unavailable", "The service cannot answer right now; try again shortly.")
+            ..Self::new(
+                ErrorKind::Unavailable,
+                "service.unavailable",
+                "The service cannot answer right now; try again shortly.",
+            )
         }
     }
     /// 500: the caller learns nothing but the request id; the cause is logged once at the boundary.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { cause: Some(cause.into()), ..Self::new(ErrorKind::Internal, "internal", "Something went wrong on our side.") }
+        Self {
+            cause: Some(cause.into()),
+            ..Self::new(ErrorKind::Internal, "internal", "Something went wrong on our side.")
+        }
     }
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

@@ -153,6 +153,12 @@ pub const fn effective_role(workspace: Option<Role>, project: Option<Role>, priv
         (None, _) => None,
         (Some(Role::Owner), _) => Some(Role::Owner),
         (Some(_), Some(role)) => Some(role),
-        (Some(role), None) => if private { None } else { Some(role) },
+        (Some(role), None) => {
+            if private {
+                None
+            } else {
+                Some(role)
+            }
+        }
     }
 }

@@ -72,7 +72,8 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("expected an RFC 3339 date-time such as 2026-11-21T09:30:00Z"))
+        text.parse()
+            .map_err(|_| serde::de::Error::custom("expected an RFC 3339 date-time such as 2026-11-21T09:30:00Z"))
     }
 }
 impl utoipa::PartialSchema for Timestamp {
@@ -103,6 +104,7 @@ pub type SharedClock = Arc<dyn Clock>;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the operating system")]
     fn now(&self) -> Timestamp {
         Timestamp::from_jiff(jiff::Timestamp::now())
     }
