@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# Private PostgreSQL, MariaDB and Redis servers for the tests.
+#
+#   scripts/backends.sh up      start them (installs them first on Debian as root), print the addresses
+#   scripts/backends.sh env     print `export NAME=value` lines of the running servers, for `eval`
+#   scripts/backends.sh down    stop what `up` started
+#
+# Data, logs and pid files live in $GUILDHALL_BACKENDS_DIR (default .local/backends, or a folder in
+# /var/tmp when the servers' account cannot reach the clone); ports are free ones on 127.0.0.1. A
+# server whose URL is already in the environment is used as it is. PostgreSQL and MariaDB speak TLS
+# with a certificate of a CA made here (GUILDHALL_TEST_CA_FILE).
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+dir=${GUILDHALL_BACKENDS_DIR:-}
+if [ -z "$dir" ]; then
+    dir=$root/.local/backends
+    # As root the servers run under another account, which may not enter a clone below /root.
+    if [ "$(id -u)" = 0 ] && ! setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$root"; then
+        dir=/var/tmp/guildhall-backends-$(printf %s "$root" | cksum | cut -d' ' -f1)
+    fi
+fi
+env_file=$dir/env
+password=guildhall
+
+say() { printf 'backends: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# The newest PostgreSQL server programs on this machine.
+postgres_bin() {
+    local candidate
+    for candidate in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr); do
+        [ -x "$candidate/initdb" ] && [ -x "$candidate/postgres" ] && { echo "$candidate"; return; }
+    done
+    candidate=$(command -v initdb 2>/dev/null) && dirname "$(readlink -f "$candidate")"
+}
+mariadb_bin() { command -v mariadbd || command -v mysqld || { [ -x /usr/sbin/mariadbd ] && echo /usr/sbin/mariadbd; }; }
+
+missing() {
+    local list=()
+    [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ] || [ -n "$(postgres_bin)" ] || list+=(postgresql)
+    [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ] || [ -n "$(mariadb_bin)" ] || list+=(mariadb-server)
+    [ -n "${GUILDHALL_TEST_REDIS_URL:-}" ] || command -v redis-server >/dev/null || list+=(redis-server)
+    echo "${list[@]}"
+}
+
+install_missing() {
+    local packages; packages=$(missing)
+    [ -z "$packages" ] && return 0
+    say "installing: $packages"
+    # The packages' own system services must not start: their data and ports are not ours.
+    local policy=/usr/sbin/policy-rc.d made=
+    if [ ! -e $policy ]; then printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; made=yes; fi
+    local ok=yes
+    { apt-get update -qq &&
+        # shellcheck disable=SC2086 # a list of words
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
+    } </dev/null >"$dir/install.log" 2>&1 || ok=
+    [ -z "$made" ] || rm -f $policy
+    [ -n "$ok" ] || { tail -n 20 "$dir/install.log" >&2; die "could not install $packages (log: $dir/install.log)"; }
+}
+
+# Servers refuse to run as root, so as root they run as this unprivileged account.
+unprivileged() { [ "$(id -u)" = 0 ] && { id -u postgres >/dev/null 2>&1 && echo postgres || echo nobody; } || id -un; }
+as_server() {
+    if [ "$(id -u)" != 0 ]; then "$@"; else setpriv --reuid="$account" --regid="$(id -g "$account")" --clear-groups "$@"; fi
+}
+
+certificates() {
+    [ -f "$dir/tls/server.key" ] && return 0
+    mkdir -p "$dir/tls"
+    (
+        cd "$dir/tls"
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj '/CN=Guildhall test CA' \
+            -addext 'basicConstraints=critical,CA:TRUE' -addext 'keyUsage=critical,keyCertSign,cRLSign'
+        openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj '/CN=localhost'
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 3650 -extfile <(
+            printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n')
+    ) >"$dir/tls.log" 2>&1 || { cat "$dir/tls.log" >&2; die "openssl could not make the certificates"; }
+    chmod 600 "$dir/tls/server.key"
+}
+
+# wait_for NAME LOG COMMAND..: until the command succeeds, at most 60 s.
+wait_for() {
+    local name=$1 log=$2; shift 2
+    for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done
+    tail -n 20 "$log" >&2; die "$name did not come up (log: $log)"
+}
+
+start() { # start NAME COMMAND..: detached, output to its log, pid to its file
+    local name=$1; shift
+    setsid "$@" </dev/null >"$dir/$name.log" 2>&1 &
+    echo $! >"$dir/$name.pid"
+}
+
+alive() { [ -f "$dir/$1.pid" ] && kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null; }
+
+up_postgres() {
+    local bin port data=$dir/postgres; bin=$(postgres_bin); port=$(free_port)
+    rm -rf "$data"; mkdir -p "$data"; install -m 600 "$dir/tls/server.key" "$dir/tls/postgres.key"
+    [ "$(id -u)" != 0 ] || chown "$account" "$data" "$dir/tls/postgres.key"
+    echo $password >"$dir/postgres.password"; chmod 644 "$dir/postgres.password"
+    as_server "$bin/initdb" -D "$data" -U postgres --pwfile="$dir/postgres.password" -A scram-sha-256 -E UTF8 --locale=C --no-sync \
+        >"$dir/postgres.log" 2>&1 || { cat "$dir/postgres.log" >&2; die "initdb failed"; }
+    cat >>"$data/postgresql.conf" <<CONF
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = ''
+max_connections = 300
+shared_buffers = 128MB
+ssl = on
+ssl_cert_file = '$dir/tls/server.pem'
+ssl_key_file = '$dir/tls/postgres.key'
+wal_level = minimal
+max_wal_senders = 0
+autovacuum_naptime = 20s
+CONF
+    # as_server is a function and setsid wants a program, hence the two spellings.
+    if [ "$(id -u)" = 0 ]; then
+        start postgres setpriv --reuid="$account" --regid="$(id -g "$account")" --clear-groups "$bin/postgres" -D "$data"
+    else
+        start postgres "$bin/postgres" -D "$data"
+    fi
+    wait_for PostgreSQL "$dir/postgres.log" "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"
+    echo "export GUILDHALL_TEST_POSTGRES_URL=postgres://postgres:$password@127.0.0.1:$port/postgres" >>"$env_file"
+}
+
+up_mariadb() {
+    local server port data=$dir/mariadb; server=$(mariadb_bin); port=$(free_port)
+    rm -rf "$data"; mkdir -p "$data"; install -m 600 "$dir/tls/server.key" "$dir/tls/mariadb.key"
+    [ "$(id -u)" != 0 ] || chown "$account" "$data" "$dir/tls/mariadb.key"
+    local install; install=$(command -v mariadb-install-db || command -v mysql_install_db) || die "mariadb-install-db not found"
+    "$install" --no-defaults --datadir="$data" --user="$account" --auth-root-authentication-method=normal --skip-test-db \
+        >"$dir/mariadb.log" 2>&1 || { tail -n 20 "$dir/mariadb.log" >&2; die "mariadb-install-db failed"; }
+    cat >"$dir/mariadb-init.sql" <<SQL
+CREATE USER IF NOT EXISTS 'guildhall'@'%' IDENTIFIED BY '$password';
+GRANT ALL PRIVILEGES ON *.* TO 'guildhall'@'%' WITH GRANT OPTION;
+SQL
+    start mariadb "$server" --no-defaults --user="$account" --datadir="$data" --bind-address=127.0.0.1 --port="$port" \
+        --socket="$data/server.sock" --pid-file="$data/server.pid" --init-file="$dir/mariadb-init.sql" \
+        --max-connections=300 --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
+        --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/mariadb.key"
+    wait_for MariaDB "$dir/mariadb.log" grep -q 'ready for connections' "$dir/mariadb.log"
+    echo "export GUILDHALL_TEST_MYSQL_URL=mysql://guildhall:$password@127.0.0.1:$port/mysql" >>"$env_file"
+}
+
+up_redis() {
+    local port; port=$(free_port)
+    start redis redis-server --bind 127.0.0.1 --port "$port" --save '' --appendonly no --dir "$dir" --daemonize no
+    wait_for Redis "$dir/redis.log" grep -q 'Ready to accept connections' "$dir/redis.log"
+    echo "export GUILDHALL_TEST_REDIS_URL=redis://127.0.0.1:$port" >>"$env_file"
+}
+
+# Without root and without the servers' programs: Docker, if it answers. No TLS then: the TLS tests need the CA file.
+up_docker() {
+    local name image args port inner url
+    while read -r name image inner url args; do
+        local variable; variable=${url%%=*}
+        [ -z "${!variable:-}" ] || continue
+        port=$(free_port)
+        # shellcheck disable=SC2086 # a list of words
+        docker run -d --rm --name "guildhall-$name-$$" -p "127.0.0.1:$port:$inner" $args "$image" >"$dir/$name.container"
+        echo "export ${url//PORT/$port}" >>"$env_file"
+    done <<LIST
+postgres postgres:16 5432 GUILDHALL_TEST_POSTGRES_URL=postgres://postgres:$password@127.0.0.1:PORT/postgres -e POSTGRES_PASSWORD=$password
+mariadb mariadb:10.11 3306 GUILDHALL_TEST_MYSQL_URL=mysql://root:$password@127.0.0.1:PORT/mysql -e MARIADB_ROOT_PASSWORD=$password
+redis redis:7 6379 GUILDHALL_TEST_REDIS_URL=redis://127.0.0.1:PORT
+LIST
+    say "waiting 20 s for the containers"; sleep 20
+}
+
+needs() {
+    die "needs $(missing), and this is neither root on Debian nor a machine with Docker. Either
+  - install them:  sudo apt-get install --no-install-recommends $(missing)
+  - start Docker, or
+  - name servers on which databases may be created and dropped:
+      export GUILDHALL_TEST_POSTGRES_URL=postgres://USER:PASSWORD@HOST:5432/postgres
+      export GUILDHALL_TEST_MYSQL_URL=mysql://USER:PASSWORD@HOST:3306/mysql
+      export GUILDHALL_TEST_REDIS_URL=redis://HOST:6379"
+}
+
+up() {
+    mkdir -p "$dir"
+    if [ -f "$env_file" ] && { alive postgres || [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ]; } \
+        && { alive mariadb || [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ]; }; then
+        say "already running"; cat "$env_file"; return 0
+    fi
+    down
+    : >"$env_file"
+    account=$(unprivileged)
+    if [ -n "$(missing)" ]; then
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then install_missing
+        elif command -v docker >/dev/null && docker info >/dev/null 2>&1; then up_docker; cat "$env_file"; return 0
+        else needs; fi
+        account=$(unprivileged) # installing PostgreSQL makes its account
+    fi
+    # The servers' account must be able to reach the data below the clone.
+    if [ "$(id -u)" = 0 ] && ! as_server test -x "$dir"; then
+        die "the account '$account' cannot enter $dir; set GUILDHALL_BACKENDS_DIR to a folder it can reach"
+    fi
+    certificates
+    # A half-started set is worse than none.
+    trap 'down' ERR EXIT
+    [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ] || up_postgres
+    [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ] || up_mariadb
+    [ -n "${GUILDHALL_TEST_REDIS_URL:-}" ] || up_redis
+    [ -n "${GUILDHALL_TEST_CA_FILE:-}" ] || echo "export GUILDHALL_TEST_CA_FILE=$dir/tls/ca.pem" >>"$env_file"
+    trap - ERR EXIT
+    cat "$env_file"
+}
+
+down() {
+    local name pid container
+    for name in postgres mariadb redis; do
+        if [ -f "$dir/$name.pid" ]; then
+            pid=$(cat "$dir/$name.pid")
+            # PostgreSQL takes INT as "fast": end the sessions, then stop.
+            kill -INT "$pid" 2>/dev/null || true; [ $name = postgres ] || kill -TERM "$pid" 2>/dev/null || true
+            for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+            kill -KILL "$pid" 2>/dev/null || true
+            rm -f "$dir/$name.pid"
+        fi
+        if [ -s "$dir/$name.container" ]; then
+            container=$(cat "$dir/$name.container"); docker rm -f "$container" >/dev/null 2>&1 || true
+            rm -f "$dir/$name.container"
+        fi
+    done
+    rm -rf "$dir/postgres" "$dir/mariadb" "$env_file"
+}
+
+case "${1:-}" in
+    up) up ;;
+    down) down ;;
+    env) [ -f "$env_file" ] || die "not running: scripts/backends.sh up"; cat "$env_file" ;;
+    *) sed -n '2,11p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+esac
