@@ -1,1 +1,26 @@
+//! What every service stands on.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`db`] | one query language (sea-query) on three engines, the [`db::Unit`], migrations |
+//! | [`events`] | outbox, relay, inbox |
+//! | [`due`] | due work: mails, reminders, sweeps |
+//! | [`http`] | problem+json, authentication, paging, idempotency, limits, OpenAPI |
+//! | [`service`] | the [`service::Service`] trait that the binary composes |
+//! | [`signals`], [`mail`] | lossy signals, mail, with their in-process versions |
+//! | [`config`], [`telemetry`], [`lifecycle`] | sections, logs and metrics, start and stop |
 
+pub mod config;
+pub mod context;
+pub mod db;
+pub mod due;
+pub mod events;
+pub mod http;
+pub mod lifecycle;
+pub mod mail;
+pub mod service;
+pub mod signals;
+pub mod telemetry;
+
+pub use context::Caller;
+pub use service::{Service, Toolkit};

@@ -1,0 +1,37 @@
+//! What a service gives to the process that hosts it.
+
+use std::sync::Arc;
+
+use kernel::cursor::CursorCodec;
+use kernel::time::SharedClock;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::db::Db;
+use crate::due::{DueHandler, Sweep};
+use crate::events::Consumer;
+use crate::signals::Signals;
+
+/// The few things every service needs besides its database and its config.
+#[derive(Clone)]
+pub struct Toolkit {
+    pub clock: SharedClock,
+    pub cursors: CursorCodec,
+    pub signals: Signals,
+}
+
+/// One bounded context, ready to be hosted.
+pub trait Service: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    fn db(&self) -> &Db;
+    /// Routes with their full paths (`/v1/tasks/{id}`) and their OpenAPI description; state applied.
+    fn routes(self: Arc<Self>) -> OpenApiRouter;
+    fn consumers(self: Arc<Self>) -> Vec<Arc<dyn Consumer>> {
+        Vec::new()
+    }
+    fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
+        Vec::new()
+    }
+    fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
+        Vec::new()
+    }
+}
