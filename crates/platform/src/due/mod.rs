@@ -1,5 +1,7 @@
 //! Due work: mails, reminders and sweeps that run later, at least once. The job queue will replace it.
 
+pub mod store;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

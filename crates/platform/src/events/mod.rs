@@ -1,6 +1,8 @@
 //! Outbox, relay, inbox: facts leave a service in the transaction that made them true and reach every
 //! consumer at least once, in order per aggregate; the inbox row in the consumer's own unit makes it once.
 
+pub mod store;
+
 use async_trait::async_trait;
 use contracts::Envelope;
 use kernel::Result;
