@@ -224,4 +224,13 @@ pub mod events {
         pub project_id: ProjectId,
     }
     event!(ProjectRestored, "workspaces.project_restored.v1", subject: project_id, workspace: |e| Some(e.workspace_id));
+
+    /// The 30 days are over; consumers erase what belongs to the project. Not sent for the projects of a purged
+    /// workspace: [`WorkspacePurged`] says it for all of them.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct ProjectPurged {
+        pub workspace_id: WorkspaceId,
+        pub project_id: ProjectId,
+    }
+    event!(ProjectPurged, "workspaces.project_purged.v1", subject: project_id, workspace: |e| Some(e.workspace_id));
 }

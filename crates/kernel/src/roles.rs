@@ -162,3 +162,125 @@ pub const fn effective_role(workspace: Option<Role>, project: Option<Role>, priv
         }
     }
 }
+
+/// The highest sales role that a member may give. A workspace owner stands above the sales side, so that an owner
+/// who lost or never had a sales role can still appoint its first admin; anybody else gives at most their own.
+pub const fn sales_ceiling(role: Role, sales_role: Option<SalesRole>) -> Option<SalesRole> {
+    match role {
+        Role::Owner => Some(SalesRole::Admin),
+        Role::Collaborator | Role::Viewer => sales_role,
+    }
+}
+
+/// Nobody grants above their own role, nor changes somebody who stands above them: ask it of the roles to be
+/// given and of the roles held before. Says nothing of the permission to change roles at all.
+pub fn may_grant(actor: (Role, Option<SalesRole>), given: (Role, Option<SalesRole>)) -> bool {
+    // `None` sorts below every sales role.
+    given.0 <= actor.0 && given.1 <= sales_ceiling(actor.0, actor.1)
+}
+
+/// The role tables of the documentation, made from the code that decides. Markdown.
+pub fn markdown_tables() -> String {
+    let mark = |allowed: bool| if allowed { "yes" } else { "-" };
+    let mut out = String::from("### Workspace and project roles\n\n| permission | viewer | collaborator | owner |\n|---|---|---|---|\n");
+    for permission in Permission::ALL.iter().filter(|p| p.minimum_role().is_some()) {
+        let [viewer, collaborator, owner] = [Role::Viewer, Role::Collaborator, Role::Owner].map(|role| mark(role.permits(*permission)));
+        out.push_str(&format!("| `{permission}` | {viewer} | {collaborator} | {owner} |\n"));
+    }
+    out.push_str("\n### Sales roles\n\n| permission | agent | manager | admin |\n|---|---|---|---|\n");
+    for permission in Permission::ALL.iter().filter(|p| p.minimum_sales_role().is_some()) {
+        let [agent, manager, admin] = [SalesRole::Agent, SalesRole::Manager, SalesRole::Admin].map(|role| mark(role.permits(*permission)));
+        out.push_str(&format!("| `{permission}` | {agent} | {manager} | {admin} |\n"));
+    }
+    out.push_str("\n### The role that counts in a project\n\n| role in the workspace | role in the project | open project | private project |\n|---|---|---|---|\n");
+    let roles = || std::iter::once(None).chain(Role::ALL.iter().copied().map(Some));
+    let name = |role: Option<Role>| role.map_or("none", Role::as_str);
+    for workspace in roles() {
+        for project in roles() {
+            let [open, private] = [false, true].map(|private| name(effective_role(workspace, project, private)));
+            out.push_str(&format!("| {} | {} | {open} | {private} |\n", name(workspace), name(project)));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn role() -> impl Strategy<Value = Role> {
+        prop::sample::select(Role::ALL)
+    }
+    fn sales() -> impl Strategy<Value = Option<SalesRole>> {
+        prop::option::of(prop::sample::select(SalesRole::ALL))
+    }
+
+    proptest! {
+        #[test]
+        fn without_workspace_membership_there_is_no_access(project in prop::option::of(role()), private: bool) {
+            prop_assert_eq!(effective_role(None, project, private), None);
+        }
+
+        #[test]
+        fn a_workspace_owner_is_never_locked_out(project in prop::option::of(role()), private: bool) {
+            prop_assert_eq!(effective_role(Some(Role::Owner), project, private), Some(Role::Owner));
+        }
+
+        #[test]
+        fn an_explicit_project_role_counts_for_everybody_else(
+            workspace in prop::sample::select(&[Role::Viewer, Role::Collaborator][..]), project in role(), private: bool,
+        ) {
+            prop_assert_eq!(effective_role(Some(workspace), Some(project), private), Some(project));
+        }
+
+        #[test]
+        fn privacy_only_ever_takes_away(workspace in prop::option::of(role()), project in prop::option::of(role())) {
+            prop_assert!(effective_role(workspace, project, true) <= effective_role(workspace, project, false));
+        }
+
+        #[test]
+        fn a_higher_role_may_do_all_that_a_lower_may(low in role(), high in role(), permission in prop::sample::select(Permission::ALL)) {
+            prop_assume!(low <= high);
+            prop_assert!(!low.permits(permission) || high.permits(permission));
+        }
+
+        #[test]
+        fn each_permission_belongs_to_exactly_one_side(permission in prop::sample::select(Permission::ALL)) {
+            prop_assert!(permission.minimum_role().is_some() != permission.minimum_sales_role().is_some());
+        }
+
+        #[test]
+        fn nobody_grants_above_their_own_role(actor in (role(), sales()), given in (role(), sales())) {
+            if may_grant(actor, given) {
+                prop_assert!(given.0 <= actor.0);
+                prop_assert!(actor.0 == Role::Owner || given.1 <= actor.1);
+            }
+        }
+
+        #[test]
+        fn granting_is_transitive(a in (role(), sales()), b in (role(), sales()), c in (role(), sales())) {
+            // Power cannot be gained through an intermediary.
+            prop_assume!(may_grant(a, b) && may_grant(b, c));
+            prop_assert!(may_grant(a, c));
+        }
+
+        #[test]
+        fn text_form_round_trips(role in role(), permission in prop::sample::select(Permission::ALL)) {
+            prop_assert_eq!(role.as_str().parse::<Role>().ok(), Some(role));
+            prop_assert_eq!(permission.as_str().parse::<Permission>().ok(), Some(permission));
+        }
+    }
+
+    #[test]
+    fn tables_name_every_permission_and_every_combination() {
+        let tables = markdown_tables();
+        for permission in Permission::ALL {
+            assert_eq!(tables.matches(&format!("| `{permission}` |")).count(), 1, "{permission}");
+        }
+        assert!(tables.contains("| collaborator | viewer | viewer | viewer |"));
+        assert!(tables.contains("| viewer | none | viewer | none |"));
+        assert_eq!(tables.lines().filter(|line| line.starts_with("| owner | ")).count(), 4);
+    }
+}

@@ -109,3 +109,36 @@ impl Clock for SystemClock {
         Timestamp::from_jiff(jiff::Timestamp::now())
     }
 }
+
+/// Whether `name` is an IANA time zone in its usual spelling, such as `Europe/Berlin`. Asked of the bundled
+/// database, so that every replica and every operating system answers alike.
+pub fn is_time_zone(name: &str) -> bool {
+    jiff::tz::db().available().any(|known| known.as_str() == name)
+}
+
+/// For `#[schema(schema_with = kernel::time::time_zone_schema)]`: the closed list of IANA names, so that a client
+/// can offer it and a generated request is never refused for it.
+pub fn time_zone_schema() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    names.sort_unstable();
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("IANA time zone name"))
+        .enum_values(Some(names))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_zones_have_one_spelling() {
+        assert!(is_time_zone("Europe/Berlin"));
+        assert!(is_time_zone("UTC"));
+        assert!(!is_time_zone("europe/berlin"));
+        assert!(!is_time_zone("Europe/Atlantis"));
+        assert!(!is_time_zone(""));
+    }
+}
