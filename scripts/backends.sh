@@ -54,8 +54,8 @@ install_missing() {
     local policy=/usr/sbin/policy-rc.d made=
     if [ ! -e $policy ]; then printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; made=yes; fi
     local ok=yes
+    # shellcheck disable=SC2086 # a list of words
     { apt-get update -qq &&
-        # shellcheck disable=SC2086 # a list of words
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
     } </dev/null >"$dir/install.log" 2>&1 || ok=
     [ -z "$made" ] || rm -f $policy

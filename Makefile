@@ -1,0 +1,44 @@
+# `make help` lists the targets. Everything CI checks is `make test`.
+CARGO ?= cargo
+export GUILDHALL_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/guildhall
+
+.PHONY: help run test check fmt lint coverage openapi docs backends-up backends-down clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+run: ## build and start everything on embedded SQLite, with ./data as its folder
+	$(CARGO) build --release --locked --package guildhall
+	$(or $(CARGO_TARGET_DIR),target)/release/guildhall serve --data-dir ./data
+
+check: ## the fast inner loop: format, clippy, unit tests and the suite on SQLite
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) xtask edges
+	$(CARGO) test --workspace --locked --quiet
+
+test: ## everything CI checks: all gates, the suite on SQLite, PostgreSQL and MariaDB, coverage
+	scripts/test.sh
+
+coverage: ## the suite on SQLite with line coverage
+	scripts/test.sh coverage
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+lint: ## clippy, dependency rules, cargo-deny and rustdoc
+	scripts/test.sh lint
+
+openapi docs: ## regenerate the OpenAPI copy, the config reference, the role table and the ER diagrams
+	$(CARGO) xtask docs
+
+backends-up: ## start private PostgreSQL, MariaDB and Redis servers; eval "$(scripts/backends.sh env)"
+	scripts/backends.sh up
+
+backends-down: ## stop them
+	scripts/backends.sh down
+
+clean: ## remove build output, tools, test servers and coverage
+	-scripts/backends.sh down
+	rm -rf .local coverage
+	$(CARGO) clean
