@@ -11,7 +11,7 @@ work=$(mktemp -d)
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export GUILDHALL_URL=http://127.0.0.1:$port GUILDHALL_DATA_DIR=$work/data
 : >"$work/log"
-"$bin" serve --listen "127.0.0.1:$port" --data-dir "$work/data" </dev/null >"$work/log" 2>&1 &
+"$bin" serve --listen "127.0.0.1:$port" --metrics-listen off --data-dir "$work/data" </dev/null >"$work/log" 2>&1 &
 server=$!
 trap 'kill -TERM $server 2>/dev/null || true; wait $server 2>/dev/null || true; rm -rf "$work"' EXIT
 for _ in $(seq 150); do
