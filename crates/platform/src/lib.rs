@@ -24,3 +24,6 @@ pub mod telemetry;
 
 pub use context::Caller;
 pub use service::{Service, Toolkit};
+
+/// Tables of the platform itself, made in every service's database before the service's own.
+const MIGRATIONS: &[db::Migration] = migrations!["0001_platform", "0002_events"];

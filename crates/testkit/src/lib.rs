@@ -1,1 +1,10 @@
+//! For tests only: fresh migrated databases on the engine under test, and a clock that stands still.
+//!
+//! `GUILDHALL_TEST_ENGINE` chooses the engine (`sqlite`, the default, `postgres` or `mysql`); the servers are named by
+//! `GUILDHALL_TEST_POSTGRES_URL` and `GUILDHALL_TEST_MYSQL_URL`. A server that is missing fails the test: nothing is skipped.
 
+mod clock;
+mod db;
+
+pub use clock::FixedClock;
+pub use db::{TestDb, TestServer, engine, prepare_all};

@@ -2,6 +2,8 @@
 
 use kernel::{Error, ErrorKind, FieldError};
 
+use super::Schema;
+
 /// What a failed guard means to the caller. Static, so services declare them as constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
@@ -70,6 +72,10 @@ pub enum DbError {
     /// The server cannot be reached; heals by itself.
     #[error("database is down: {0}")]
     Down(String),
+    /// The engine refuses a value: a NUL character in text, text too long for its column, a number out of range.
+    /// Input is checked long before; this is the last line, and no fault of the server.
+    #[error("value cannot be stored: {0}")]
+    Unstorable(String),
     #[error("decoding column {column}: {reason}")]
     Decode { column: usize, reason: String },
     /// The same `Idempotency-Key` was committed by another request meanwhile.
@@ -83,6 +89,27 @@ impl DbError {
     /// The constraint a unique violation names, for callers that treat it as an answer.
     pub fn is_unique(&self) -> bool {
         matches!(self, Self::Unique { .. })
+    }
+
+    /// `reported` is a constraint's name, or the columns as SQLite reports them.
+    pub(super) fn unique(reported: &str, schema: &Schema) -> Self {
+        Self::Unique {
+            constraint: reported.to_owned(),
+            rule: schema
+                .unique_rules
+                .iter()
+                .find(|rule| rule.constraint == reported || rule.columns == reported),
+        }
+    }
+
+    /// The same error for another unit that shared the fate of the transaction.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Contention(text) => Self::Contention(text.clone()),
+            Self::Down(text) => Self::Down(text.clone()),
+            Self::Timeout => Self::Timeout,
+            other => Self::Other(other.to_string()),
+        }
     }
 }
 
@@ -98,6 +125,7 @@ impl From<DbError> for Error {
             ),
             DbError::Contention(_) | DbError::Down(_) => Self::unavailable(std::time::Duration::from_secs(2)).with_cause(error),
             DbError::Timeout => Self::unavailable(std::time::Duration::from_secs(5)).with_cause(error),
+            DbError::Unstorable(_) => Self::invalid_field("", "not_storable", "holds a value that cannot be stored").with_cause(error),
             DbError::ForeignKey | DbError::NoRow | DbError::Decode { .. } | DbError::Other(_) => Self::internal(error),
         }
     }

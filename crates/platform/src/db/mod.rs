@@ -1,16 +1,45 @@
 //! One query language on three engines. A command reads, decides in Rust, then applies one [`Unit`].
+//!
+//! - SQLite: a unit is one hop to the only writer thread, which commits what waits in one transaction with a savepoint
+//!   per unit; reads go to a few read-only threads.
+//! - PostgreSQL: a unit is one pipelined round trip from BEGIN to COMMIT.
+//! - MySQL, MariaDB: a statement is a round trip.
+//!
+//! A server that is away does not stop the program: calls answer [`DbError::Down`] until it is back.
 
+mod apply;
+mod config;
+mod count;
 mod error;
+mod idempotency;
 mod migrate;
 mod row;
+mod sqlite;
+mod statement;
 mod unit;
 
-pub use error::{DbError, Guard, UniqueRule};
-pub use migrate::{Migration, Schema};
-pub use row::{FromColumn, FromRow, Row};
-pub use unit::{Output, Reply, Slot, Unit};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use kernel::{Clock, SystemClock};
 use sea_query::SelectStatement;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use config::Target;
+use row::{Collect, collector};
+use sqlite::Sqlite;
+use statement::Sql;
+
+pub use config::{DbConfig, SqliteSynchronous, SslMode, redact_url};
+pub use count::count_statements;
+pub use error::{DbError, Guard, UniqueRule};
+pub(crate) use idempotency::IdempotencyKeys;
+pub use migrate::{Migration, MigrationReport, Schema};
+pub use row::{FromColumn, FromRow, Row};
+pub use statement::Statement;
+pub use unit::{Output, Reply, Slot, Unit};
 
 /// Which database the process talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,42 +50,173 @@ pub enum Engine {
     Mysql,
 }
 
+impl Engine {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite(Sqlite),
+}
+
 /// A service's own database. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Db {}
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Backend,
+    schema: Schema,
+    statements: AtomicU64,
+    outbox_wake: Arc<Notify>,
+    due_wake: Arc<Notify>,
+    /// Units go on when the request that asked for them is dropped.
+    units: TaskTracker,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Db({} on {})", self.inner.schema.service, self.engine().as_str())
+    }
+}
 
 impl Db {
+    /// Opens a service's database. `data_dir` holds the SQLite files when no URL is set. For PostgreSQL and MySQL this does
+    /// not connect yet, so the order in which programs start does not matter.
+    pub async fn connect(config: &DbConfig, data_dir: &Path, schema: Schema) -> Result<Self, DbError> {
+        let backend = match config.target(data_dir).map_err(DbError::Other)? {
+            Target::Sqlite(folder) => {
+                let config = config.clone();
+                let open = tokio::task::spawn_blocking(move || Sqlite::open(&folder, &config, schema));
+                Backend::Sqlite(open.await.map_err(|error| DbError::Other(error.to_string()))??)
+            }
+            Target::Postgres(_) | Target::Mysql(_) => return Err(DbError::Other("not yet".to_owned())),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                backend,
+                schema,
+                statements: AtomicU64::new(0),
+                outbox_wake: Arc::default(),
+                due_wake: Arc::default(),
+                units: TaskTracker::new(),
+            }),
+        })
+    }
+
     pub fn engine(&self) -> Engine {
-        unimplemented!()
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Engine::Sqlite,
+        }
+    }
+
+    /// Name of the service that owns it.
+    pub fn service(&self) -> &'static str {
+        self.inner.schema.service
+    }
+
+    /// Notified after each commit that put an event into the outbox.
+    pub fn outbox_wake(&self) -> &Arc<Notify> {
+        &self.inner.outbox_wake
+    }
+
+    /// Notified after each commit that scheduled due work.
+    pub fn due_wake(&self) -> &Arc<Notify> {
+        &self.inner.due_wake
+    }
+
+    /// Statements asked of this database since it was opened; transaction control not counted.
+    pub fn statements(&self) -> u64 {
+        self.inner.statements.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, statements: usize) {
+        self.inner.statements.fetch_add(statements as u64, Ordering::Relaxed);
+        count::add(statements);
     }
 
     /// All rows. Callers bound the number with LIMIT.
-    pub async fn all<T: FromRow>(&self, _select: SelectStatement) -> Result<Vec<T>, DbError> {
-        unimplemented!()
+    pub async fn all<T: FromRow>(&self, select: SelectStatement) -> Result<Vec<T>, DbError> {
+        self.count(1);
+        let sql = Statement::from(select).build(self.engine());
+        let rows = self.query(sql, collector::<T>).await?.finish();
+        rows.downcast::<Vec<T>>()
+            .map(|rows| *rows)
+            .map_err(|_| DbError::Other("rows of another type".to_owned()))
     }
 
     /// The first row, if any.
-    pub async fn opt<T: FromRow>(&self, _select: SelectStatement) -> Result<Option<T>, DbError> {
-        unimplemented!()
+    pub async fn opt<T: FromRow>(&self, select: SelectStatement) -> Result<Option<T>, DbError> {
+        Ok(self.all(select).await?.into_iter().next())
     }
 
     /// The one row; [`DbError::NoRow`] when there is none. For aggregates such as COUNT.
-    pub async fn one<T: FromRow>(&self, _select: SelectStatement) -> Result<T, DbError> {
-        unimplemented!()
+    pub async fn one<T: FromRow>(&self, select: SelectStatement) -> Result<T, DbError> {
+        self.opt(select).await?.ok_or(DbError::NoRow)
     }
 
-    /// Commits everything in `unit` or nothing. Retries on contention. Not undone when the future is dropped.
-    pub async fn apply(&self, _unit: Unit) -> Result<Output, DbError> {
-        unimplemented!()
+    async fn query(&self, sql: Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.query(sql, make()).await,
+        }
     }
 
-    /// [`Db::apply`], then renders the reply *inside* the transaction, so that it is stored with
-    /// the `Idempotency-Key` of the request in the same commit. Use it in every POST and PATCH.
-    pub async fn apply_reply<T, F>(&self, _unit: Unit, _render: F) -> Result<Reply<T>, DbError>
-    where
-        T: serde::Serialize + Send + 'static,
-        F: FnOnce(&mut Output) -> Result<Reply<T>, DbError> + Send + 'static,
-    {
-        unimplemented!()
+    /// Runs the pending migrations of platform and service; safe to call from several processes at once.
+    pub async fn migrate(&self) -> Result<MigrationReport, DbError> {
+        let now = SystemClock.now();
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.migrate(now).await,
+        }
+    }
+
+    /// Names of the migrations that have not run, in order. Fails when one that ran differs from this program's.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, DbError> {
+        let pending = match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.pending().await?,
+        };
+        Ok(pending.iter().map(migrate::Pending::label).collect())
+    }
+
+    /// Asks the database for nothing, to learn whether it answers.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        let select = sea_query::Query::select().expr(sea_query::Expr::val(1_i64)).to_owned();
+        self.one::<i64>(select).await.map(drop)
+    }
+
+    /// Lets the engine check the text of a statement against the migrated schema, without running it.
+    pub async fn prepare(&self, statement: impl Into<Statement>) -> Result<(), DbError> {
+        let sql = statement.into().build(self.engine());
+        let schema = self.inner.schema;
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.read(move |connection| sqlite::prepare(connection, &sql, &schema)).await,
+        }
+    }
+
+    /// Where the SQLite file lies, for backup.
+    pub fn sqlite_path(&self) -> Option<PathBuf> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => Some(sqlite.path.to_path_buf()),
+        }
+    }
+
+    /// Writes a consistent copy of the SQLite file to a path that does not exist yet; other engines have their own tools.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), DbError> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.copy_to(path.to_owned()).await,
+        }
+    }
+
+    /// Waits for the units under way. New ones are still accepted, so stop what makes them first.
+    pub async fn close(&self) {
+        self.inner.units.close();
+        self.inner.units.wait().await;
+        self.inner.units.reopen();
     }
 }

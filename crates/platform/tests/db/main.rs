@@ -1,0 +1,6 @@
+//! The storage layer on the engine under test (`GUILDHALL_TEST_ENGINE`).
+
+mod support;
+
+mod probe;
+mod units;
