@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::er;
+use crate::{er, security};
 
 /// What the guildhall binary prints -> where the committed copy lives.
 const PRINTED: &[(&[&str], &str)] = &[
@@ -40,9 +40,21 @@ impl Options {
 pub fn run(root: &Path, options: &Options) -> Result<String, String> {
     let mut pages = er::pages(root)?;
     if !options.only_er {
+        pages.push(security::page(root)?);
         for (arguments, output) in PRINTED {
             pages.push((PathBuf::from(output), printed(root, options.binary.as_deref(), arguments)?));
         }
+    }
+    let unproved = pages
+        .iter()
+        .find(|(path, _)| path == Path::new(security::OUTPUT))
+        .map(|(_, page)| security::unproved(page))
+        .unwrap_or_default();
+    if options.check && !unproved.is_empty() {
+        return Err(format!(
+            "docs: lines {} of the security checklist have no test named sec_NN_..",
+            unproved.join(", ")
+        ));
     }
     let mut stale = Vec::new();
     for (path, text) in &pages {

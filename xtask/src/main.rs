@@ -7,6 +7,7 @@ mod edges;
 mod er;
 mod generated;
 mod layers;
+mod security;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
