@@ -18,6 +18,8 @@ pub enum Signal {
     WorkspaceEvent(kernel::ids::WorkspaceId),
     /// A person's inbox changed.
     InboxChanged(kernel::ids::UserId),
+    /// The process stops softly: end responses that would go on for ever (live event streams).
+    Stopping,
 }
 
 /// Publishes to every subscriber of this process. A slow subscriber misses signals

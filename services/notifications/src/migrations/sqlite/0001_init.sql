@@ -1,0 +1,85 @@
+-- A person's inbox. One row per event and person; rows of the same change of a task share `change_key`.
+CREATE TABLE notifications (
+    id BLOB NOT NULL PRIMARY KEY,
+    user_id BLOB NOT NULL,
+    event_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    workspace_id BLOB NULL,
+    project_id BLOB NULL,
+    task_id BLOB NULL,
+    -- The row is shown only while its reader has access to the workspace (and project) it speaks of.
+    needs_access BOOLEAN NOT NULL,
+    change_key TEXT NULL,
+    actor_id BLOB NULL,
+    content TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    read_at BIGINT NULL
+);
+
+CREATE UNIQUE INDEX notifications_event_user ON notifications (event_id, user_id);
+
+CREATE INDEX notifications_inbox ON notifications (user_id, created_at, id);
+
+CREATE INDEX notifications_unread ON notifications (user_id, read_at, workspace_id, project_id);
+
+CREATE INDEX notifications_change ON notifications (change_key);
+
+CREATE INDEX notifications_workspace ON notifications (workspace_id);
+
+CREATE INDEX notifications_retention ON notifications (read_at);
+
+CREATE INDEX notifications_age ON notifications (created_at);
+
+-- Only what a person chose; everything else is the kind's default.
+CREATE TABLE notification_preferences (
+    user_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    in_app BOOLEAN NOT NULL,
+    email BOOLEAN NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, kind)
+);
+
+CREATE INDEX notification_preferences_kind ON notification_preferences (kind);
+
+-- Who took part in a task's discussion, projected from comment events.
+CREATE TABLE task_participants (
+    task_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    workspace_id BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (task_id, user_id)
+);
+
+CREATE INDEX task_participants_user ON task_participants (user_id);
+
+CREATE INDEX task_participants_workspace ON task_participants (workspace_id);
+
+-- Last number given out in a workspace's event log. Its row lock makes the order of numbers the order of commits.
+CREATE TABLE event_counters (
+    workspace_id BLOB NOT NULL PRIMARY KEY,
+    last_seq BIGINT NOT NULL
+);
+
+-- What the live event streams of a workspace replay.
+CREATE TABLE event_log (
+    workspace_id BLOB NOT NULL,
+    seq BIGINT NOT NULL,
+    event_id BLOB NOT NULL,
+    event_type TEXT NOT NULL,
+    -- Only for those who can read this project.
+    project_id BLOB NULL,
+    -- Only for this person.
+    user_id BLOB NULL,
+    -- Only for those who may do this (kernel::roles::Permission).
+    permission TEXT NULL,
+    envelope TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (workspace_id, seq)
+);
+
+CREATE UNIQUE INDEX event_log_event ON event_log (event_id);
+
+CREATE INDEX event_log_age ON event_log (created_at);
+
+CREATE INDEX event_log_user ON event_log (user_id);

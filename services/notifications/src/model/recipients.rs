@@ -1,0 +1,237 @@
+//! Who hears of a fact about a task, and for which reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::ids::UserId;
+
+use super::Kind;
+
+/// What happened to a task, as far as it decides who is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskFact {
+    Created,
+    Updated,
+    Assigned,
+    Completed,
+    Reopened,
+    Commented,
+    /// A comment or its mentions changed: only those newly mentioned hear of it.
+    CommentEdited,
+    DueSoon,
+    Overdue,
+}
+
+/// The people around a task after the change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct People {
+    /// Who did it; never told.
+    pub actor: Option<UserId>,
+    pub creator: Option<UserId>,
+    pub assignees: BTreeSet<UserId>,
+    /// Newly assigned by this very fact.
+    pub added: BTreeSet<UserId>,
+    /// Newly mentioned by this very fact.
+    pub mentioned: BTreeSet<UserId>,
+    /// Those who commented before.
+    pub participants: BTreeSet<UserId>,
+    /// Those who want to hear of every new task of the project.
+    pub subscribers: BTreeSet<UserId>,
+}
+
+/// One reason per person: the most specific one ([`Kind`] is ordered by it). Never the actor.
+pub(crate) fn task_recipients(fact: TaskFact, people: &People) -> BTreeMap<UserId, Kind> {
+    let mut reasons: BTreeMap<UserId, Kind> = BTreeMap::new();
+    let mut tell = |who: &mut dyn Iterator<Item = UserId>, kind: Kind| {
+        for user in who {
+            let reason = reasons.entry(user).or_insert(kind);
+            *reason = (*reason).min(kind);
+        }
+    };
+    let concerned = || people.assignees.iter().chain(&people.creator).chain(&people.participants).copied();
+    tell(&mut people.mentioned.iter().copied(), Kind::TaskMentioned);
+    match fact {
+        TaskFact::Created => {
+            tell(&mut people.assignees.iter().copied(), Kind::TaskAssigned);
+            tell(&mut people.subscribers.iter().copied(), Kind::TaskCreated);
+        }
+        TaskFact::Assigned => tell(&mut people.added.iter().copied(), Kind::TaskAssigned),
+        TaskFact::Updated => tell(&mut concerned(), Kind::TaskUpdated),
+        TaskFact::Completed => tell(&mut concerned(), Kind::TaskCompleted),
+        TaskFact::Reopened => tell(&mut concerned(), Kind::TaskReopened),
+        TaskFact::Commented => tell(&mut concerned(), Kind::TaskCommented),
+        TaskFact::CommentEdited => {}
+        TaskFact::DueSoon | TaskFact::Overdue => {
+            let kind = if fact == TaskFact::DueSoon {
+                Kind::TaskDueSoon
+            } else {
+                Kind::TaskOverdue
+            };
+            if people.assignees.is_empty() {
+                // Nobody is responsible: whoever wrote it down should know.
+                tell(&mut people.creator.iter().copied(), kind);
+            } else {
+                tell(&mut people.assignees.iter().copied(), kind);
+            }
+        }
+    }
+    if let Some(actor) = people.actor {
+        reasons.remove(&actor);
+    }
+    reasons
+}
+
+/// Whether an update is worth telling: a drag on the board is not, and what has an event of its own
+/// (assignment, completion) is told by that.
+pub(crate) fn concerns(changed: &[String]) -> bool {
+    const QUIET: [&str; 14] = [
+        "position",
+        "rank",
+        "assignees",
+        "assignee_ids",
+        "completed",
+        "completed_at",
+        "completed_by",
+        "completion",
+        "archived",
+        "archived_at",
+        "version",
+        "updated_at",
+        "state_position",
+        "comments",
+    ];
+    changed.iter().any(|field| !QUIET.contains(&field.as_str()))
+}
+
+/// One change can be announced by several events (edited *and* assigned). A later one is told
+/// only when its reason is more specific than what the person already has of this change.
+pub(crate) fn outranks(later: Kind, told: Option<Kind>) -> bool {
+    told.is_none_or(|told| later < told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::ids::Uuid;
+    use proptest::prelude::*;
+
+    fn user(n: u8) -> UserId {
+        UserId(Uuid::from_u128(u128::from(n)))
+    }
+    fn some_users() -> impl Strategy<Value = BTreeSet<UserId>> {
+        proptest::collection::btree_set((0_u8..6).prop_map(user), 0..5)
+    }
+    fn some_people() -> impl Strategy<Value = People> {
+        let one = || proptest::option::of((0_u8..6).prop_map(user));
+        (one(), one(), some_users(), some_users(), some_users(), some_users(), some_users()).prop_map(
+            |(actor, creator, assignees, added, mentioned, participants, subscribers)| People {
+                actor,
+                creator,
+                assignees,
+                added,
+                mentioned,
+                participants,
+                subscribers,
+            },
+        )
+    }
+    fn any_fact() -> impl Strategy<Value = TaskFact> {
+        use TaskFact::{Assigned, CommentEdited, Commented, Completed, Created, DueSoon, Overdue, Reopened, Updated};
+        proptest::sample::select(&[
+            Created,
+            Updated,
+            Assigned,
+            Completed,
+            Reopened,
+            Commented,
+            CommentEdited,
+            DueSoon,
+            Overdue,
+        ])
+    }
+
+    proptest! {
+        #[test]
+        fn the_actor_is_never_told(fact in any_fact(), people in some_people()) {
+            let told = task_recipients(fact, &people);
+            prop_assert!(people.actor.is_none_or(|actor| !told.contains_key(&actor)));
+        }
+
+        #[test]
+        fn nobody_unconcerned_is_told(fact in any_fact(), people in some_people()) {
+            let mut known: BTreeSet<UserId> = people.creator.into_iter().collect();
+            for group in [&people.assignees, &people.added, &people.mentioned, &people.participants, &people.subscribers] {
+                known.extend(group);
+            }
+            prop_assert!(task_recipients(fact, &people).keys().all(|user| known.contains(user)));
+        }
+
+        #[test]
+        fn a_mention_wins_over_every_other_reason(fact in any_fact(), people in some_people()) {
+            let told = task_recipients(fact, &people);
+            for user in people.mentioned.iter().filter(|user| Some(**user) != people.actor) {
+                prop_assert_eq!(told.get(user), Some(&Kind::TaskMentioned));
+            }
+        }
+
+        #[test]
+        fn every_assignee_but_the_actor_hears_of_a_new_task_exactly_once(people in some_people()) {
+            let told = task_recipients(TaskFact::Created, &people);
+            for user in people.assignees.iter().filter(|user| Some(**user) != people.actor) {
+                prop_assert!(matches!(told.get(user), Some(Kind::TaskAssigned | Kind::TaskMentioned)));
+            }
+        }
+
+        #[test]
+        fn a_later_event_of_the_same_change_only_ever_gets_more_specific(a in proptest::sample::select(Kind::ALL), b in proptest::sample::select(Kind::ALL)) {
+            prop_assert!(!(outranks(a, Some(b)) && outranks(b, Some(a))));
+            prop_assert!(!outranks(a, Some(a)));
+            prop_assert!(outranks(a, None));
+        }
+    }
+
+    #[test]
+    fn due_moments_go_to_the_creator_only_when_nobody_is_assigned() {
+        let mut people = People {
+            creator: Some(user(1)),
+            ..People::default()
+        };
+        assert_eq!(
+            task_recipients(TaskFact::DueSoon, &people),
+            BTreeMap::from([(user(1), Kind::TaskDueSoon)])
+        );
+        people.assignees.insert(user(2));
+        assert_eq!(
+            task_recipients(TaskFact::Overdue, &people),
+            BTreeMap::from([(user(2), Kind::TaskOverdue)])
+        );
+    }
+
+    #[test]
+    fn a_comment_reaches_assignees_creator_and_earlier_commenters() {
+        let people = People {
+            actor: Some(user(3)),
+            creator: Some(user(1)),
+            assignees: BTreeSet::from([user(2)]),
+            participants: BTreeSet::from([user(3), user(4)]),
+            mentioned: BTreeSet::from([user(5)]),
+            ..People::default()
+        };
+        let told = task_recipients(TaskFact::Commented, &people);
+        assert_eq!(
+            told,
+            BTreeMap::from([
+                (user(1), Kind::TaskCommented),
+                (user(2), Kind::TaskCommented),
+                (user(4), Kind::TaskCommented),
+                (user(5), Kind::TaskMentioned),
+            ])
+        );
+    }
+
+    #[test]
+    fn moving_a_card_is_not_news_but_renaming_it_is() {
+        assert!(!concerns(&["position".to_owned(), "updated_at".to_owned()]));
+        assert!(concerns(&["position".to_owned(), "title".to_owned()]));
+        assert!(!concerns(&[]));
+    }
+}

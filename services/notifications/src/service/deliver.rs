@@ -1,0 +1,227 @@
+//! From "these people have a reason" to inbox rows and mails, in the consumer's unit.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use contracts::Envelope;
+use contracts::identity::{GetUsers, UserSummary};
+use contracts::notifications::events::NotificationCreated;
+use contracts::tasks::GetTasks;
+use kernel::ids::{EntityId, NotificationId, ProjectId, TaskId, UserId, WorkspaceId};
+use kernel::{CallContext, Result};
+use platform::db::Unit;
+use platform::due::Due;
+use platform::mail::Mail;
+
+use crate::NotificationsService;
+use crate::model::{Channels, Content, Kind, Preferences, mail, outranks};
+use crate::store;
+use crate::store::inbox::{NotificationRow, Scope};
+
+/// One event with everybody who has a reason to hear of it.
+pub(crate) struct Draft<'a> {
+    pub event: &'a Envelope,
+    pub workspace_id: WorkspaceId,
+    pub project_id: Option<ProjectId>,
+    pub task_id: Option<TaskId>,
+    /// One reason per person.
+    pub recipients: BTreeMap<UserId, Kind>,
+    /// What the event itself knows; names and the task's key are added here.
+    pub content: Content,
+    /// Whom the event is about; the others read that person's name.
+    pub about: Option<UserId>,
+    /// Set when several events can tell of the same change.
+    pub change_key: Option<String>,
+}
+
+/// What one person gets.
+struct Delivery {
+    kind: Kind,
+    channels: Channels,
+    /// A less specific row of the same change that this one replaces.
+    replaces: Option<NotificationId>,
+}
+
+impl NotificationsService {
+    pub(crate) fn context(&self, event: &Envelope) -> CallContext {
+        let request_id = event.requestid.clone().unwrap_or_else(|| event.id.to_string());
+        CallContext::system(request_id, self.toolkit.clock.now())
+    }
+
+    /// Never the actor, never somebody without access now, never a disabled account, never against the preferences.
+    pub(crate) async fn deliver(&self, mut draft: Draft<'_>, unit: &mut Unit) -> Result<()> {
+        if let Some(actor) = draft.event.actor.user_id() {
+            draft.recipients.remove(&actor);
+        }
+        let ctx = self.context(draft.event);
+        let mut deliveries = self.wanted(&draft).await?;
+        self.keep_readers(&ctx, &draft, &mut deliveries).await?;
+        self.keep_news(&draft, &mut deliveries).await?;
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let people = self.people(&ctx, &draft, deliveries.keys().copied()).await?;
+        self.complete_content(&ctx, &mut draft, &people).await?;
+        for (user_id, delivery) in deliveries {
+            if let Some(user) = people.get(&user_id).filter(|user| user.active) {
+                self.write(unit, &draft, user, &people, &delivery)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wanted(&self, draft: &Draft<'_>) -> Result<BTreeMap<UserId, Delivery>> {
+        let users: Vec<UserId> = draft.recipients.keys().copied().collect();
+        let kinds: Vec<Kind> = draft.recipients.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        if users.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let chosen = store::preferences::preferences_of_all(&self.db, &users, &kinds).await?;
+        let defaults = Preferences::default();
+        let deliveries = draft.recipients.iter().map(|(user, kind)| {
+            let channels = chosen.get(user).unwrap_or(&defaults).channels(*kind);
+            (
+                *user,
+                Delivery {
+                    kind: *kind,
+                    channels,
+                    replaces: None,
+                },
+            )
+        });
+        Ok(deliveries.filter(|(_, delivery)| delivery.channels.any()).collect())
+    }
+
+    async fn keep_readers(&self, ctx: &CallContext, draft: &Draft<'_>, deliveries: &mut BTreeMap<UserId, Delivery>) -> Result<()> {
+        let ask: BTreeSet<UserId> = deliveries
+            .iter()
+            .filter(|(_, delivery)| delivery.kind.needs_access())
+            .map(|(user, _)| *user)
+            .collect();
+        if ask.is_empty() {
+            return Ok(());
+        }
+        let scope = Scope {
+            workspace_id: draft.workspace_id,
+            project_id: draft.project_id,
+        };
+        let readers = self.readers(ctx, &ask, scope).await?;
+        deliveries.retain(|user, delivery| !delivery.kind.needs_access() || readers.contains(user));
+        Ok(())
+    }
+
+    /// Drops who already has a notification of the same change that is at least as specific.
+    async fn keep_news(&self, draft: &Draft<'_>, deliveries: &mut BTreeMap<UserId, Delivery>) -> Result<()> {
+        let Some(change_key) = draft.change_key.as_deref().filter(|_| !deliveries.is_empty()) else {
+            return Ok(());
+        };
+        let told = store::inbox::of_change(&self.db, change_key).await?;
+        deliveries.retain(|user, delivery| {
+            let known = told.get(user);
+            delivery.replaces = known.map(|(id, _)| *id);
+            outranks(delivery.kind, known.map(|(_, kind)| *kind))
+        });
+        Ok(())
+    }
+
+    async fn people(
+        &self,
+        ctx: &CallContext,
+        draft: &Draft<'_>,
+        recipients: impl Iterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, UserSummary>> {
+        let ids: BTreeSet<UserId> = recipients.chain(draft.event.actor.user_id()).chain(draft.about).collect();
+        let ids: Vec<UserId> = ids.into_iter().collect();
+        let mut people = HashMap::new();
+        // The contract's limit.
+        for chunk in ids.chunks(500) {
+            let users = self.identity.get_users(ctx, GetUsers { ids: chunk.to_vec() }).await?;
+            people.extend(users.into_iter().map(|user| (user.id, user)));
+        }
+        Ok(people)
+    }
+
+    async fn complete_content(&self, ctx: &CallContext, draft: &mut Draft<'_>, people: &HashMap<UserId, UserSummary>) -> Result<()> {
+        let name = |user: Option<UserId>| user.and_then(|user| people.get(&user)).map(|user| user.name.clone());
+        draft.content.actor_name = name(draft.event.actor.user_id());
+        draft.content.person_name = name(draft.about);
+        if let Some(task_id) = draft.task_id {
+            // A task deleted meanwhile has no key any more; its news still has its title.
+            let tasks = self.tasks.get_tasks(ctx, GetTasks { ids: vec![task_id] }).await?;
+            draft.content.task_key = tasks.into_iter().next().map(|task| task.key);
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        unit: &mut Unit,
+        draft: &Draft<'_>,
+        user: &UserSummary,
+        people: &HashMap<UserId, UserSummary>,
+        delivery: &Delivery,
+    ) -> Result<()> {
+        let mut content = draft.content.clone();
+        if draft.about == Some(user.id) {
+            content.person_name = None;
+        }
+        if delivery.channels.in_app {
+            if let Some(old) = delivery.replaces {
+                store::inbox::replace(unit, user.id, old);
+            }
+            let row = NotificationRow {
+                id: NotificationId::generate(&*self.toolkit.clock),
+                user_id: user.id,
+                event_id: draft.event.id,
+                kind: delivery.kind,
+                workspace_id: Some(draft.workspace_id),
+                project_id: draft.project_id,
+                task_id: draft.task_id,
+                change_key: draft.change_key.clone(),
+                actor_id: draft.event.actor.user_id().filter(|actor| people.contains_key(actor)),
+                content: content.clone(),
+                created_at: self.toolkit.clock.now(),
+                read_at: None,
+            };
+            store::inbox::insert(unit, &row)?;
+            unit.emit(&NotificationCreated {
+                notification_id: row.id,
+                user_id: user.id,
+                workspace_id: row.workspace_id,
+                kind: delivery.kind.as_str().to_owned(),
+            });
+        }
+        if delivery.channels.email && self.may_mail(user) {
+            self.schedule_mail(unit, draft, user, delivery.kind, &content)?;
+        }
+        Ok(())
+    }
+
+    fn may_mail(&self, user: &UserSummary) -> bool {
+        !user.email.is_empty() && (user.email_verified || !self.config.email_requires_verified)
+    }
+
+    fn schedule_mail(&self, unit: &mut Unit, draft: &Draft<'_>, user: &UserSummary, kind: Kind, content: &Content) -> Result<()> {
+        let base = self.config.base_url();
+        let link = match (draft.task_id, content.comment_id) {
+            (Some(task), Some(comment)) => format!("{base}/tasks/{task}#comment-{comment}"),
+            (Some(task), None) => format!("{base}/tasks/{task}"),
+            (None, _) => format!("{base}/workspaces/{}", draft.workspace_id),
+        };
+        let text = mail(kind, content, &user.time_zone, &link, &format!("{base}/settings/notifications"));
+        let key = format!("notification:{}:{}", draft.event.id, user.id);
+        let mail = Mail {
+            to: user.email.clone(),
+            subject: text.subject,
+            text: text.text,
+            html: None,
+            message_id: format!("{}.{}", draft.event.id, user.id),
+        };
+        unit.schedule(Due {
+            kind: "mail.send",
+            key: Some(key),
+            payload: serde_json::to_value(&mail).map_err(kernel::Error::internal)?,
+            run_at: self.toolkit.clock.now(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Use cases: authorise, read, decide, build one unit.
+
+mod access;
+pub(crate) mod deliver;
+pub(crate) mod hub;
+pub(crate) mod inbox;
+pub(crate) mod preferences;
+pub(crate) mod streams;
+pub(crate) mod views;
