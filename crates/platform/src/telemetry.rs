@@ -1,1 +1,266 @@
-//! telemetry
+//! Logs and metrics.
+//!
+//! Logs go to standard error: for people on a terminal, JSON lines otherwise. What belongs to a request carries its
+//! span ([`request_span`]) with `request_id`, `user` and `workspace`. Secrets, tokens and bodies are never logged.
+//! Metrics are collected through the `metrics` macros and rendered for Prometheus by [`metrics_router`], which the
+//! process serves on a listener of its own, not on the public one.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use kernel::ids::{UserId, WorkspaceId};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// Logs on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// What is logged: a level, or directives such as `info,tasks=debug`.
+    pub level: String,
+    /// `auto` is `pretty` on a terminal and `json` otherwise.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+impl LogConfig {
+    pub fn validate(&self) -> Vec<String> {
+        let error = EnvFilter::try_new(&self.level).err();
+        error.map(|error| format!("level: {error}")).into_iter().collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Auto,
+    Json,
+    Pretty,
+}
+
+/// Prometheus metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address of the listener for `GET /metrics`; absent: no listener. Keep it off the public network.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("log.level: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// Sends logs to standard error and panics to the log. A second call in the same process changes nothing.
+pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
+    let pretty = match config.format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let filter = EnvFilter::try_new(&config.level)?;
+    let installed = if pretty {
+        let ansi = std::io::stderr().is_terminal();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_ansi(ansi)
+            .with_writer(std::io::stderr);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(layer))
+    } else {
+        tracing::subscriber::set_global_default(json_subscriber(filter, std::io::stderr))
+    };
+    if installed.is_ok() {
+        log_panics();
+    }
+    Ok(())
+}
+
+fn json_subscriber<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_writer(writer);
+    tracing_subscriber::registry().with(filter).with(layer)
+}
+
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = crate::lifecycle::panic_text(panic.payload());
+        tracing::error!(%location, message, "panic");
+    }));
+}
+
+/// The span of one request. `user` and `workspace` are filled in by [`record_user`] and [`record_workspace`] once known.
+pub fn request_span(request_id: &str, method: &str, route: &str) -> Span {
+    tracing::info_span!(
+        "request",
+        request_id,
+        method,
+        route,
+        user = tracing::field::Empty,
+        workspace = tracing::field::Empty
+    )
+}
+
+/// Puts the signed-in person on every further log line of this request.
+pub fn record_user(span: &Span, user: UserId) {
+    span.record("user", tracing::field::display(user));
+}
+
+/// Puts the tenant on every further log line of this request.
+pub fn record_workspace(span: &Span, workspace: WorkspaceId) {
+    span.record("workspace", tracing::field::display(workspace));
+}
+
+type Sample = Box<dyn Fn() + Send + Sync>;
+
+/// Everything the process counts. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+    samples: Arc<Mutex<Vec<Sample>>>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// The recorder behind the `metrics` macros is one per process by nature of that crate.
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// Seconds; from a cache hit to the request time-out.
+const DURATION_BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+/// Installs the recorder, once per process; later calls return the same.
+pub fn init_metrics() -> Result<Metrics, TelemetryError> {
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(metrics) = METRICS.get() {
+        return Ok(metrics.clone());
+    }
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?;
+    let metrics = Metrics {
+        handle: builder.install_recorder()?,
+        samples: Arc::default(),
+    };
+    Ok(METRICS.get_or_init(|| metrics).clone())
+}
+
+impl Metrics {
+    /// Runs before every rendering: for gauges that are cheaper read than kept, such as pool sizes.
+    pub fn on_scrape(&self, sample: impl Fn() + Send + Sync + 'static) {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(sample));
+    }
+
+    /// The Prometheus text format.
+    pub fn render(&self) -> String {
+        for sample in self.samples.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            sample();
+        }
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+/// `GET /metrics`, for a listener of its own.
+pub fn metrics_router(metrics: Metrics) -> Router {
+    let render = move || async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()) };
+    Router::new().route("/metrics", get(render))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use kernel::ids::{EntityId as _, Uuid};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("lock").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn json_lines_carry_request_user_and_workspace() {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = json_subscriber(EnvFilter::new("info"), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let span = request_span("req-1", "GET", "/v1/tasks");
+            let _entered = span.enter();
+            record_user(&span, UserId::from_uuid(Uuid::nil()));
+            record_workspace(&span, WorkspaceId::from_uuid(Uuid::nil()));
+            tracing::info!(status = 200, "done");
+            tracing::debug!("below the level");
+        });
+        let text = String::from_utf8(sink.0.lock().expect("lock").clone()).expect("utf-8");
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        assert_eq!(lines[0]["message"], "done");
+        assert_eq!(lines[0]["status"], 200);
+        assert_eq!(lines[0]["span"]["request_id"], "req-1");
+        assert_eq!(lines[0]["span"]["user"], "00000000-0000-0000-0000-000000000000");
+        assert_eq!(lines[0]["span"]["workspace"], "00000000-0000-0000-0000-000000000000");
+    }
+
+    #[test]
+    fn metrics_are_rendered_with_samples_and_buckets() {
+        let metrics = init_metrics().expect("installs");
+        metrics.on_scrape(|| metrics::gauge!("test_pool_size").set(7.0));
+        let again = init_metrics().expect("the same again");
+        metrics::histogram!("test_wait_seconds", "route" => "/v1/tasks").record(0.02);
+        let text = again.render();
+        assert!(text.contains("test_pool_size 7"), "{text}");
+        assert!(
+            text.contains("test_wait_seconds_bucket{route=\"/v1/tasks\",le=\"0.025\"} 1"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_bad_level_is_a_config_problem() {
+        let config = LogConfig {
+            level: "info,tasks=loud".to_owned(),
+            ..LogConfig::default()
+        };
+        assert_eq!(config.validate().len(), 1);
+        assert!(LogConfig::default().validate().is_empty());
+    }
+}

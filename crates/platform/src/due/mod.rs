@@ -1,6 +1,9 @@
 //! Due work: mails, reminders and sweeps that run later, at least once. The job queue will replace it.
 
+mod runner;
 pub mod store;
+
+pub use runner::{DueConfig, DueRunner, spawn_sweep};
 
 use std::time::Duration;
 
