@@ -26,6 +26,8 @@ pub struct Caller {
     pub now: Timestamp,
     /// May manage the installation.
     pub instance_admin: bool,
+    /// When the access token ends; live streams close then.
+    pub token_expires_at: Option<Timestamp>,
     /// Set when the request carries an `Idempotency-Key`; the first unit stores the reply with it.
     pub idempotency: Option<Arc<IdempotencySlot>>,
 }
@@ -41,6 +43,7 @@ impl Caller {
             user_agent: None,
             now: clock.now(),
             instance_admin: false,
+            token_expires_at: None,
             idempotency: None,
         }
     }

@@ -10,6 +10,7 @@
 //! | [`signals`], [`mail`] | lossy signals, mail, with their in-process versions |
 //! | [`config`], [`telemetry`], [`lifecycle`] | sections, logs and metrics, start and stop |
 
+pub mod bulkhead;
 pub mod config;
 pub mod context;
 pub mod db;

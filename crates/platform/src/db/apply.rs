@@ -54,7 +54,10 @@ impl Db {
         let engine = self.engine();
         // The key's row comes first: a twin of this request waits there, and learns that it is a twin before it can run
         // into the traces of this one (a duplicate name, a stale version).
-        let claim = |stored| slot.as_ref().map(|slot| idempotency::insert(slot, stored, now));
+        let claim = |stored| {
+            slot.as_ref()
+                .map(|slot| super::Statement::from(idempotency::insert(slot, stored, now)))
+        };
         let (first, then, early) = if reads {
             let fill = slot.clone();
             let then: Then = Box::new(move |output| {

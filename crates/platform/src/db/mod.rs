@@ -35,7 +35,7 @@ use statement::Sql;
 pub use config::{DbConfig, SqliteSynchronous, SslMode, redact_url};
 pub use count::count_statements;
 pub use error::{DbError, Guard, UniqueRule};
-pub(crate) use idempotency::IdempotencyKeys;
+pub(crate) use idempotency::StoredReply;
 pub use migrate::{Migration, MigrationReport, Schema};
 pub use row::{FromColumn, FromRow, Row};
 pub use statement::Statement;

@@ -1,10 +1,16 @@
-//! Extractors that answer with problem+json.
+//! Extractors that answer with problem+json, and the reply of a command.
 
-use crate::context::Caller;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use kernel::{Error, Result};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kernel::{Error, ErrorKind, FieldError, Result};
 use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+use crate::context::Caller;
+use crate::db::Reply;
 
 /// A JSON body: 415 for another content type, 400 malformed, 413 too large, 422 with a pointer for a
 /// wrong or unknown field (`#[serde(deny_unknown_fields)]` on the struct).
@@ -27,19 +33,280 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Visitor(pub Caller);
 
+/// What the authentication layer found out about a request.
+#[derive(Debug, Clone)]
+pub(super) struct Identified {
+    pub caller: Caller,
+    /// Why a token that was sent is no good.
+    pub refused: Option<Refused>,
+}
+
+/// A refusal that can be cloned into request extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Refused {
+    InvalidToken,
+    /// The check itself could not be made.
+    Unavailable,
+}
+
+fn identified(parts: &Parts) -> Result<&Identified, Problem> {
+    let missing = || Problem(Error::internal("the authentication layer is not installed"));
+    parts.extensions.get::<Identified>().ok_or_else(missing)
+}
+
+fn caller_with_slot(parts: &Parts, caller: &Caller) -> Caller {
+    Caller {
+        idempotency: parts.extensions.get().cloned(),
+        ..caller.clone()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let found = identified(parts)?;
+        match found.refused {
+            Some(Refused::InvalidToken) => Err(Problem(Error::unauthenticated(
+                "auth.token_invalid",
+                "The access token is invalid or has expired.",
+            ))),
+            Some(Refused::Unavailable) => Err(Problem(Error::unavailable(std::time::Duration::from_secs(2)))),
+            None => {
+                found.caller.user_id()?;
+                Ok(caller_with_slot(parts, &found.caller))
+            }
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let found = identified(parts)?;
+        Ok(Self(caller_with_slot(parts, &found.caller)))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read_json(request, state, &["application/json"]).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Patch<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read_json(request, state, &["application/merge-patch+json", "application/json"])
+            .await
+            .map(Self)
+    }
+}
+
+async fn read_json<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S, accepted: &[&str]) -> Result<T, Problem> {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !accepted.contains(&essence.as_str()) {
+        let detail = format!("Send the body as {}.", accepted.join(" or "));
+        return Err(Error::new(ErrorKind::UnsupportedMediaType, "request.unsupported_media_type", detail).into());
+    }
+    let bytes = bytes::Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            too_large()
+        } else {
+            Error::malformed("request.body_unreadable", "The body could not be read to its end.")
+        }
+    })?;
+    parse_json(&bytes).map_err(Problem)
+}
+
+/// 413.
+pub(super) fn too_large() -> Error {
+    Error::new(
+        ErrorKind::TooLarge,
+        "request.too_large",
+        "The body is larger than this server accepts.",
+    )
+}
+
+/// 400 for what is no JSON, 422 with a JSON Pointer for JSON of another shape.
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // First as any JSON value: a syntax error is 400, everything after it is 422.
+    let value: serde_json::Value = serde_json::from_slice(bytes)
+        .map_err(|error| Error::malformed("request.malformed_json", format!("The body is not valid JSON: {error}.")))?;
+    if let Some(pointer) = find_nul(&value, &mut String::new()) {
+        return Err(Error::invalid_field(
+            pointer,
+            "control_character",
+            "must not contain the character U+0000",
+        ));
+    }
+    serde_path_to_error::deserialize(&value).map_err(|error| {
+        let text = error.inner().to_string();
+        let mut pointer = pointer_of(error.path());
+        let (code, detail) = if let Some(field) = quoted(&text, "unknown field `") {
+            // serde_path_to_error names the object for an unknown field; the pointer should name the field.
+            let field = field.replace('~', "~0").replace('/', "~1");
+            if !pointer.ends_with(&format!("/{field}")) {
+                pointer = format!("{pointer}/{field}");
+            }
+            ("unknown_field", "is not a known field".to_owned())
+        } else if let Some(field) = quoted(&text, "missing field `") {
+            pointer = format!("{pointer}/{field}");
+            ("required", "is required".to_owned())
+        } else {
+            ("invalid", text)
+        };
+        Error::invalid(vec![FieldError::new(pointer, code, detail)])
+    })
+}
+
+fn quoted<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = text.split_once(prefix)?.1;
+    Some(&rest[..rest.find('`')?])
+}
+
+/// PostgreSQL cannot store U+0000, so no engine does. Depth is bounded by serde_json (128).
+fn find_nul(value: &serde_json::Value, path: &mut String) -> Option<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.clone()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| descend(item, &index.to_string(), path)),
+        Value::Object(map) => map.iter().find_map(|(key, item)| {
+            if key.contains('\0') {
+                Some(path.clone())
+            } else {
+                descend(item, &key.replace('~', "~0").replace('/', "~1"), path)
+            }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn descend(value: &serde_json::Value, segment: &str, path: &mut String) -> Option<String> {
+    let length = path.len();
+    path.push('/');
+    path.push_str(segment);
+    let found = find_nul(value, path);
+    path.truncate(length);
+    found
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    use std::fmt::Write;
+    let mut pointer = String::new();
+    for segment in path {
+        // Writing to a String cannot fail.
+        let _ = match segment {
+            Segment::Seq { index } => write!(pointer, "/{index}"),
+            Segment::Map { key } => write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { .. } | Segment::Unknown => Ok(()),
+        };
+    }
+    pointer
+}
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parse_query(parts.uri.query().unwrap_or_default()).map(Self).map_err(Problem)
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
+    let malformed = |name: &str, code: &'static str, detail: String| Error {
+        fields: vec![FieldError::new(format!("#query/{name}"), code, detail)],
+        ..Error::malformed("request.query_invalid", "A query parameter is not acceptable; see errors.")
+    };
+    let mut seen = std::collections::HashSet::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if value.contains(['\0', char::REPLACEMENT_CHARACTER]) || name.contains('\0') {
+            return Err(malformed(&name, "control_character", "must be UTF-8 without U+0000".into()));
+        }
+        if !seen.insert(name.to_string()) {
+            return Err(malformed(&name, "duplicate", "must be given once".into()));
+        }
+    }
+    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let text = error.inner().to_string();
+        if let Some(name) = quoted(&text, "unknown field `") {
+            malformed(name, "unknown_parameter", "is not a known query parameter".into())
+        } else if let Some(name) = quoted(&text, "missing field `") {
+            malformed(name, "required", "is required".into())
+        } else {
+            malformed(pointer_of(error.path()).trim_start_matches('/'), "invalid", text)
+        }
+    })
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let missing = || Problem(Error::not_found("request.not_found", "Nothing is here that you can see."));
+        let raw = RawPathParams::from_request_parts(parts, state).await.map_err(|_| missing())?;
+        if raw.iter().any(|(_, value)| value.contains('\0')) {
+            return Err(missing());
+        }
+        axum::extract::Path::<T>::from_request_parts(parts, state)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|_| missing())
+    }
+}
+
 /// The `If-Match` header.
 #[derive(Debug, Clone)]
-pub struct IfMatch {}
+pub struct IfMatch {
+    /// `None`: no header. Strong tags as sent, without quotes; `*` matches anything.
+    tags: Option<Vec<String>>,
+}
 
 impl IfMatch {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::IF_MATCH).iter().peekable();
+        if values.peek().is_none() {
+            return Self { tags: None };
+        }
+        let tags = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            // A weak tag never matches strongly (RFC 9110, 8.8.3.2).
+            .filter(|tag| !tag.starts_with("W/"))
+            .map(|tag| tag.trim_matches('"').to_owned())
+            .collect();
+        Self { tags: Some(tags) }
+    }
+
     /// 428 when the header is absent.
     pub fn require(&self) -> Result<()> {
-        unimplemented!()
+        if self.tags.is_some() {
+            return Ok(());
+        }
+        let detail = "Send If-Match with the ETag you read, so that you do not overwrite somebody else's change.";
+        Err(Error::new(ErrorKind::PreconditionRequired, "request.if_match_required", detail))
     }
+
     /// 412 when the header is there and does not name `version`.
-    pub fn check(&self, _version: i64) -> Result<()> {
-        unimplemented!()
+    pub fn check(&self, version: i64) -> Result<()> {
+        let Some(tags) = &self.tags else { return Ok(()) };
+        let current = version.to_string();
+        if tags.iter().any(|tag| tag == "*" || *tag == current) {
+            return Ok(());
+        }
+        let guard = crate::db::Guard::VERSION;
+        Err(Error::new(guard.kind, guard.code, guard.detail))
     }
+
     /// [`IfMatch::require`] when `required`, then [`IfMatch::check`].
     pub fn check_or_require(&self, version: i64, required: bool) -> Result<()> {
         if required {
@@ -49,46 +316,29 @@ impl IfMatch {
     }
 }
 
-/// `kernel::Error` as a response: problem+json.
-#[derive(Debug)]
-pub struct Problem(pub Error);
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-impl From<crate::db::DbError> for Problem {
-    fn from(error: crate::db::DbError) -> Self {
-        Self(error.into())
-    }
-}
-impl axum::response::IntoResponse for Problem {
-    fn into_response(self) -> axum::response::Response {
-        unimplemented!()
-    }
-}
-impl<T: serde::Serialize> axum::response::IntoResponse for crate::db::Reply<T> {
-    fn into_response(self) -> axum::response::Response {
-        unimplemented!()
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self::from_headers(&parts.headers))
     }
 }
 
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-    async fn from_request(_: Request, _: &S) -> Result<Self, Problem> {
-        unimplemented!()
+/// The strong ETag of a row version.
+pub fn etag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"0\""))
+}
+
+impl<T: serde::Serialize> IntoResponse for Reply<T> {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let mut response = (status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(version) = self.version {
+            headers.insert(header::ETAG, etag(version));
+        }
+        if let Some(location) = self.location.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
     }
 }
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Patch<T> {
-    type Rejection = Problem;
-    async fn from_request(_: Request, _: &S) -> Result<Self, Problem> {
-        unimplemented!()
-    }
-}
-macro_rules! parts { ($([$($g:tt)*] $t:ty),+) => { $(
-    impl<S: Sync $($g)*> FromRequestParts<S> for $t {
-        type Rejection = Problem;
-        async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Problem> { unimplemented!() }
-    } )+ } }
-parts!([] Caller, [] Visitor, [] IfMatch, [, T: DeserializeOwned] Query<T>, [, T: DeserializeOwned + Send] Path<T>);

@@ -1,9 +1,120 @@
 //! The HTTP kit: everything a handler needs, and every rule that holds for all routes.
+//!
+//! A request walks: connection limits ([`server`]) → compression → CORS → edge ([`edge`]: request id, log, metrics,
+//! headers, problem rendering) → panic and time limits → place in the queue → authentication and rates ([`guard`]) →
+//! `Idempotency-Key` → handler.
 
+pub mod auth;
+pub mod client_ip;
+pub mod config;
+pub mod deprecation;
+pub mod health;
 pub mod idempotency;
+pub mod openapi;
+pub mod origin;
+pub mod ratelimit;
+pub mod server;
 
+mod edge;
 mod extract;
+mod guard;
 mod patch;
+mod problem;
+mod problem_pages;
 
-pub use extract::{Body, IfMatch, Patch, Path, Problem, Query, Visitor};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use http::{HeaderName, HeaderValue, Method, header};
+use kernel::time::SharedClock;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+pub use config::HttpConfig;
+pub use extract::{Body, IfMatch, Patch, Path, Query, Visitor, etag};
 pub use patch::Field;
+pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
+
+use auth::Authenticator;
+use ratelimit::RateLimits;
+
+/// What the layers of every route share.
+pub struct Edge {
+    pub config: HttpConfig,
+    pub clock: SharedClock,
+    pub authenticator: Arc<Authenticator>,
+    pub rate_limits: RateLimits,
+    queue: guard::Queue,
+}
+
+impl Edge {
+    pub fn new(config: HttpConfig, clock: SharedClock, authenticator: Arc<Authenticator>) -> Arc<Self> {
+        let rate_limits = RateLimits::new(&config.rate_limits);
+        let queue = guard::Queue::new(&config);
+        Arc::new(Self {
+            config,
+            clock,
+            authenticator,
+            rate_limits,
+            queue,
+        })
+    }
+}
+
+/// Puts every rule that holds for all routes around `routes`.
+pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
+    routes
+        .merge(problem_pages::routes())
+        .fallback(|| async { Problem(kernel::Error::not_found("request.route_unknown", "There is no such route.")) })
+        .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
+        .layer(from_fn_with_state(edge.clone(), guard::identify))
+        .layer(from_fn_with_state(edge.clone(), guard::limit))
+        .layer(from_fn(guard::catch_panic))
+        .layer(from_fn_with_state(edge.clone(), edge::edge))
+        .layer(cors(&edge.config))
+        .layer(CompressionLayer::new())
+}
+
+/// An exact allow-list; without one no other origin may read answers.
+fn cors(config: &HttpConfig) -> CorsLayer {
+    let origins: Vec<HeaderValue> = config
+        .cors_origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok())
+        .collect();
+    let name = HeaderName::from_static;
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            name("idempotency-key"),
+            name("last-event-id"),
+            name("x-request-id"),
+            name("traceparent"),
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::LINK,
+            ratelimit::RATE_LIMIT,
+            ratelimit::RATE_LIMIT_POLICY,
+            name("x-request-id"),
+            name("deprecation"),
+            name("sunset"),
+            idempotency::IDEMPOTENCY_REPLAYED,
+        ])
+        .max_age(Duration::from_secs(3_600));
+    if origins.is_empty() {
+        layer
+    } else {
+        layer.allow_origin(AllowOrigin::list(origins)).allow_credentials(true)
+    }
+}

@@ -1,0 +1,224 @@
+//! Verifies access tokens: EdDSA JWTs (RFC 8037, RFC 9068), pinned algorithm, live session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use contracts::identity::{CheckSession, Identity, JwksRequest, SessionState};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use kernel::ids::{SessionId, UserId};
+use kernel::time::SharedClock;
+use kernel::{Actor, CallContext, Error, ErrorKind, Result, Timestamp};
+use serde::Deserialize;
+
+use crate::signals::{Signal, Signals};
+
+/// A revoked session is refused everywhere within this time, at once in this process.
+const SESSION_CACHE: Duration = Duration::from_secs(5);
+/// An unknown `kid` asks for the key set at most this often.
+const JWKS_REFRESH: Duration = Duration::from_secs(2);
+/// Longer ones are not ours.
+const MAX_TOKEN_BYTES: usize = 4_096;
+/// Clocks of replicas may differ by this much.
+const LEEWAY_SECONDS: i64 = 5;
+
+/// What a token must say.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    pub issuer: String,
+    pub audience: String,
+}
+
+/// Turns a bearer token into an actor.
+pub struct Authenticator {
+    identity: Arc<dyn Identity>,
+    clock: SharedClock,
+    config: AuthConfig,
+    keys: RwLock<HashMap<String, DecodingKey>>,
+    refreshed: Mutex<Option<Timestamp>>,
+    sessions: moka::sync::Cache<(UserId, SessionId), SessionState>,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The claims of an access token (RFC 9068).
+#[derive(Debug, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    sid: SessionId,
+    jti: uuid::Uuid,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+/// Whom a valid token speaks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated {
+    pub actor: Actor,
+    pub instance_admin: bool,
+    /// When the token ends; long-lived streams close then.
+    pub expires_at: Timestamp,
+}
+
+fn invalid() -> Error {
+    Error::unauthenticated("auth.token_invalid", "The access token is invalid or has expired.")
+}
+
+impl Authenticator {
+    pub fn new(identity: Arc<dyn Identity>, clock: SharedClock, config: AuthConfig) -> Self {
+        let sessions = moka::sync::Cache::builder()
+            .max_capacity(100_000)
+            .time_to_live(SESSION_CACHE)
+            .support_invalidation_closures()
+            .build();
+        Self {
+            identity,
+            clock,
+            config,
+            keys: RwLock::default(),
+            refreshed: Mutex::default(),
+            sessions,
+        }
+    }
+
+    /// Drops cached session states as sessions end. Runs until the process stops.
+    pub async fn follow(self: Arc<Self>, signals: Signals) {
+        let mut receiver = signals.subscribe();
+        loop {
+            match receiver.recv().await {
+                Ok(Signal::SessionsChanged(user_id)) => {
+                    // Fails only without `support_invalidation_closures`.
+                    let _ = self.sessions.invalidate_entries_if(move |key, _| key.0 == user_id);
+                }
+                Ok(_) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => self.sessions.invalidate_all(),
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// 401 for anything but a valid token of a live session; `Unavailable` when that cannot be found out.
+    pub async fn authenticate(&self, token: &str, request_id: &str) -> Result<Authenticated> {
+        let claims = self.verify(token, request_id).await?;
+        let actor = Actor::User {
+            user_id: claims.sub,
+            session_id: claims.sid,
+        };
+        let state = self.session(&claims, request_id).await?;
+        if !state.active {
+            return Err(invalid());
+        }
+        Ok(Authenticated {
+            actor,
+            instance_admin: state.instance_admin,
+            expires_at: Timestamp::from_seconds(claims.exp),
+        })
+    }
+
+    async fn verify(&self, token: &str, request_id: &str) -> Result<Claims> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(invalid());
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        // RFC 8725: one algorithm, one type, and no key that the token brings along.
+        let foreign_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
+        if header.alg != Algorithm::EdDSA || foreign_key || header.typ.as_deref() != Some("at+jwt") || has_crit(token) {
+            return Err(invalid());
+        }
+        let kid = header.kid.ok_or_else(invalid)?;
+        let key = match self.key(&kid) {
+            Some(key) => key,
+            None => {
+                self.refresh_keys(request_id).await?;
+                self.key(&kid).ok_or_else(invalid)?
+            }
+        };
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Times are checked below against our clock, which tests can set.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+            .map_err(|_| invalid())?
+            .claims;
+        let now = self.clock.now().as_seconds();
+        let exact = claims.iss == self.config.issuer && claims.aud == self.config.audience && !claims.jti.is_nil();
+        let in_time = claims.exp > now && claims.nbf <= now + LEEWAY_SECONDS && claims.iat <= now + LEEWAY_SECONDS;
+        if exact && in_time { Ok(claims) } else { Err(invalid()) }
+    }
+
+    fn key(&self, kid: &str) -> Option<DecodingKey> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+    }
+
+    async fn refresh_keys(&self, request_id: &str) -> Result<()> {
+        let now = self.clock.now();
+        {
+            let mut refreshed = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner);
+            if refreshed.is_some_and(|at| now.since(at) < JWKS_REFRESH && now >= at) {
+                return Ok(());
+            }
+            *refreshed = Some(now);
+        }
+        let answer = self.identity.jwks(&CallContext::system(request_id, now), JwksRequest {}).await;
+        if answer.is_err() {
+            // A failed refresh does not count, or nobody could sign in until the interval is over.
+            *self.refreshed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        let keys = answer?.keys.iter().filter_map(decoding_key).collect();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    async fn session(&self, claims: &Claims, request_id: &str) -> Result<SessionState> {
+        let key = (claims.sub, claims.sid);
+        if let Some(state) = self.sessions.get(&key) {
+            return Ok(state);
+        }
+        let request = CheckSession {
+            user_id: claims.sub,
+            session_id: claims.sid,
+        };
+        let context = CallContext::system(request_id, self.clock.now());
+        let state = self
+            .identity
+            .check_session(&context, request)
+            .await
+            .map_err(|error| match error.kind {
+                ErrorKind::NotFound => invalid(),
+                _ => error,
+            })?;
+        self.sessions.insert(key, state.clone());
+        Ok(state)
+    }
+}
+
+/// Critical extensions (RFC 7515, 4.1.11) that we do not understand must be refused.
+fn has_crit(token: &str) -> bool {
+    token
+        .split('.')
+        .next()
+        .and_then(|part| data_encoding::BASE64URL_NOPAD.decode(part.as_bytes()).ok())
+        .and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok())
+        .is_none_or(|header| header.get("crit").is_some())
+}
+
+/// Only Ed25519 signature keys with a `kid` count.
+fn decoding_key(jwk: &serde_json::Value) -> Option<(String, DecodingKey)> {
+    let text = |name: &str| jwk.get(name).and_then(serde_json::Value::as_str);
+    if text("kty") != Some("OKP") || text("crv") != Some("Ed25519") {
+        return None;
+    }
+    let key = DecodingKey::from_ed_components(text("x")?).ok()?;
+    Some((text("kid")?.to_owned(), key))
+}

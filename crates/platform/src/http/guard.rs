@@ -1,0 +1,165 @@
+//! Places in the queue, time limit, panics, authentication and rates.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header;
+use kernel::{Actor, Error, ErrorKind};
+use tokio::sync::Semaphore;
+
+use super::Edge;
+use super::config::HttpConfig;
+use super::edge::{LoggedUser, RequestMeta};
+use super::extract::{Identified, Refused};
+use super::problem::Problem;
+use crate::context::Caller;
+
+/// Bounded concurrency with a short, bounded queue.
+pub(super) struct Queue {
+    places: Semaphore,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    patience: Duration,
+}
+
+/// Leaves the queue when dropped, also when the client has gone.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    pub fn new(config: &HttpConfig) -> Self {
+        Self {
+            places: Semaphore::new(config.max_in_flight.min(Semaphore::MAX_PERMITS)),
+            waiting: AtomicUsize::new(0),
+            max_waiting: config.max_queued,
+            patience: Duration::from_millis(config.queue_timeout_ms),
+        }
+    }
+
+    async fn enter(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
+        let busy = || {
+            Error::new(
+                ErrorKind::Unavailable,
+                "service.overloaded",
+                "The server is busy; try again shortly.",
+            )
+            .with_retry_after(Duration::from_secs(1))
+        };
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= self.max_waiting {
+            return Err(busy());
+        }
+        match tokio::time::timeout(self.patience, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(busy()),
+        }
+    }
+}
+
+/// A place, then the time limit. Both end when the response starts, so live streams hold neither.
+pub(super) async fn limit(State(state): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    if matches!(request.uri().path(), "/livez" | "/readyz") {
+        return next.run(request).await;
+    }
+    let place = match state.queue.enter().await {
+        Ok(place) => place,
+        Err(error) => return Problem(error).into_response(),
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(state.config.timeout_seconds), next.run(request)).await;
+    drop(place);
+    answer.unwrap_or_else(|_| {
+        Problem(Error::new(
+            ErrorKind::Timeout,
+            "request.timeout",
+            "The request took too long and was given up.",
+        ))
+        .into_response()
+    })
+}
+
+/// A panic is a bug of ours: 500, and the process goes on.
+pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Problem(Error::internal(format!("panic: {}", text.unwrap_or("unknown")))).into_response()
+        }
+    }
+}
+
+/// Finds out who calls, then asks the rate policy. The token comes from `Authorization` and nowhere else.
+///
+/// On a public route a bad token counts as none: whoever refreshes an expired session still sends the old header.
+pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let Some(meta) = request.extensions().get::<RequestMeta>().cloned() else {
+        return Problem(Error::internal("the edge layer is not installed")).into_response();
+    };
+    let mut caller = Caller {
+        actor: Actor::Anonymous,
+        request_id: meta.request_id,
+        traceparent: Some(meta.traceparent),
+        client_ip: meta.client_ip,
+        user_agent: meta.user_agent,
+        now: state.clock.now(),
+        instance_admin: false,
+        token_expires_at: None,
+        idempotency: None,
+    };
+    let mut refused = None;
+    if let Some(token) = bearer(&request) {
+        match state.authenticator.authenticate(token, &caller.request_id).await {
+            Ok(found) => {
+                caller.actor = found.actor;
+                caller.instance_admin = found.instance_admin;
+                caller.token_expires_at = Some(found.expires_at);
+            }
+            Err(error) if error.kind == ErrorKind::Unauthenticated => refused = Some(Refused::InvalidToken),
+            Err(error) => {
+                tracing::warn!(%error, "a token could not be checked");
+                refused = Some(Refused::Unavailable);
+            }
+        }
+    }
+    let user = caller.actor.user_id();
+    let verdict = state.rate_limits.check(&caller.actor, caller.client_ip, request.uri().path());
+    let mut response = match verdict.and_then(|verdict| verdict.refusal()) {
+        Some(error) => Problem(error).into_response(),
+        None => {
+            request.extensions_mut().insert(Identified { caller, refused });
+            next.run(request).await
+        }
+    };
+    if let Some(verdict) = verdict {
+        verdict.announce(response.headers_mut());
+    }
+    if let Some(user_id) = user {
+        response.extensions_mut().insert(LoggedUser(user_id));
+    }
+    response
+}
+
+/// `Authorization: Bearer <token>`; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(request: &Request) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,151 @@
+//! Request rates by GCRA (crate governor), announced as draft-ietf-httpapi-ratelimit-headers says.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use kernel::ids::UserId;
+use kernel::{Actor, Error, ErrorKind};
+
+use super::config::{Rate, RateLimitConfig};
+use super::problem::retry_after_seconds;
+
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// One policy with its own memory.
+struct Policy<K: Hash + Eq + Clone> {
+    name: &'static str,
+    rate: Rate,
+    limiter: Keyed<K>,
+}
+
+impl<K: Hash + Eq + Clone> Policy<K> {
+    fn new(name: &'static str, rate: Rate) -> Self {
+        let burst = NonZeroU32::new(rate.requests).unwrap_or(NonZeroU32::MIN);
+        let period = Duration::from_secs(u64::from(rate.per_seconds.max(1))) / burst.get();
+        let quota = Quota::with_period(period)
+            .unwrap_or_else(|| Quota::per_second(burst))
+            .allow_burst(burst);
+        Self {
+            name,
+            rate,
+            limiter: RateLimiter::dashmap(quota).with_middleware(),
+        }
+    }
+
+    fn check(&self, key: &K) -> Verdict {
+        let (remaining, retry_after) = match self.limiter.check_key(key) {
+            Ok(state) => (state.remaining_burst_capacity(), None),
+            Err(refused) => (0, Some(refused.wait_time_from(DefaultClock::default().now()))),
+        };
+        Verdict {
+            policy: self.name,
+            rate: self.rate,
+            remaining,
+            retry_after,
+        }
+    }
+
+    /// Forgets keys whose allowance is whole again, so that memory follows the active callers only.
+    fn forget_idle(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+    }
+}
+
+/// What the policy says of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    policy: &'static str,
+    rate: Rate,
+    remaining: u32,
+    retry_after: Option<Duration>,
+}
+
+impl Verdict {
+    /// 429 when the allowance is used up.
+    pub fn refusal(&self) -> Option<Error> {
+        let after = self.retry_after?;
+        let detail = format!(
+            "The policy {:?} allows {} requests in {} seconds.",
+            self.policy, self.rate.requests, self.rate.per_seconds
+        );
+        Some(Error::new(ErrorKind::RateLimited, "request.rate_limited", detail).with_retry_after(after))
+    }
+
+    /// `RateLimit-Policy` and `RateLimit`.
+    pub fn announce(&self, headers: &mut HeaderMap) {
+        let policy = format!("\"{}\";q={};w={}", self.policy, self.rate.requests, self.rate.per_seconds);
+        // Seconds until one more request is allowed, or until the burst is whole again at most.
+        let reset = self.retry_after.map_or_else(
+            || {
+                u64::from((self.rate.requests - self.remaining.min(self.rate.requests)) * self.rate.per_seconds)
+                    .div_ceil(u64::from(self.rate.requests))
+            },
+            retry_after_seconds,
+        );
+        let limit = format!("\"{}\";r={};t={reset}", self.policy, self.remaining);
+        for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// All policies of the process.
+pub struct RateLimits {
+    enabled: bool,
+    anonymous: Policy<IpAddr>,
+    auth: Policy<IpAddr>,
+    user: Policy<UserId>,
+}
+
+impl RateLimits {
+    pub fn new(config: &RateLimitConfig) -> Self {
+        Self {
+            enabled: config.enabled,
+            anonymous: Policy::new("anonymous", config.anonymous),
+            auth: Policy::new("auth", config.auth),
+            user: Policy::new("user", config.user),
+        }
+    }
+
+    /// `None` when limits are off or the route is exempt.
+    pub fn check(&self, actor: &Actor, address: IpAddr, path: &str) -> Option<Verdict> {
+        if !self.enabled || matches!(path, "/livez" | "/readyz") {
+            return None;
+        }
+        // The stricter policy of the credential routes counts whoever asks: a token must not buy more guesses.
+        if path.starts_with("/v1/auth/") {
+            return Some(self.auth.check(&network(address)));
+        }
+        Some(match actor {
+            Actor::User { user_id, .. } => self.user.check(user_id),
+            Actor::Anonymous | Actor::System => self.anonymous.check(&network(address)),
+        })
+    }
+
+    pub fn forget_idle(&self) {
+        self.anonymous.forget_idle();
+        self.auth.forget_idle();
+        self.user.forget_idle();
+    }
+}
+
+/// A single IPv6 subscriber owns a /64; counting single addresses would count nothing.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
