@@ -181,16 +181,18 @@ pub fn may_grant(actor: (Role, Option<SalesRole>), given: (Role, Option<SalesRol
 
 /// The role tables of the documentation, made from the code that decides. Markdown.
 pub fn markdown_tables() -> String {
+    use std::fmt::Write as _;
+
     let mark = |allowed: bool| if allowed { "yes" } else { "-" };
     let mut out = String::from("### Workspace and project roles\n\n| permission | viewer | collaborator | owner |\n|---|---|---|---|\n");
     for permission in Permission::ALL.iter().filter(|p| p.minimum_role().is_some()) {
         let [viewer, collaborator, owner] = [Role::Viewer, Role::Collaborator, Role::Owner].map(|role| mark(role.permits(*permission)));
-        out.push_str(&format!("| `{permission}` | {viewer} | {collaborator} | {owner} |\n"));
+        let _ = writeln!(out, "| `{permission}` | {viewer} | {collaborator} | {owner} |");
     }
     out.push_str("\n### Sales roles\n\n| permission | agent | manager | admin |\n|---|---|---|---|\n");
     for permission in Permission::ALL.iter().filter(|p| p.minimum_sales_role().is_some()) {
         let [agent, manager, admin] = [SalesRole::Agent, SalesRole::Manager, SalesRole::Admin].map(|role| mark(role.permits(*permission)));
-        out.push_str(&format!("| `{permission}` | {agent} | {manager} | {admin} |\n"));
+        let _ = writeln!(out, "| `{permission}` | {agent} | {manager} | {admin} |");
     }
     out.push_str("\n### The role that counts in a project\n\n| role in the workspace | role in the project | open project | private project |\n|---|---|---|---|\n");
     let roles = || std::iter::once(None).chain(Role::ALL.iter().copied().map(Some));
@@ -198,7 +200,7 @@ pub fn markdown_tables() -> String {
     for workspace in roles() {
         for project in roles() {
             let [open, private] = [false, true].map(|private| name(effective_role(workspace, project, private)));
-            out.push_str(&format!("| {} | {} | {open} | {private} |\n", name(workspace), name(project)));
+            let _ = writeln!(out, "| {} | {} | {open} | {private} |", name(workspace), name(project));
         }
     }
     out

@@ -1,0 +1,112 @@
+//! What other services may ask: who is a member, and who may see which project.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contracts::workspaces::{
+    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, MemberSummary, Membership,
+    ProjectAccess, Workspaces,
+};
+use kernel::roles::effective_role;
+use kernel::{CallContext, Result};
+
+use crate::WorkspacesService;
+use crate::service::access::Scope;
+use crate::store;
+use crate::store::projects::{Filter, ProjectStanding};
+
+/// As the contract says; one more than any workspace can have.
+const MAX_LISTED_PROJECTS: u64 = 5_000;
+
+#[async_trait]
+impl Workspaces for WorkspacesService {
+    async fn get_membership(&self, _: &CallContext, request: GetMembership) -> Result<Option<Membership>> {
+        let load = async {
+            let found = store::workspaces::find_with_member(&self.db, request.workspace_id, request.user_id).await?;
+            Ok(found.filter(|row| row.workspace.deleted_at.is_none()).map(|row| Membership {
+                workspace_id: row.workspace.id,
+                user_id: row.member.user_id,
+                role: row.member.role,
+                sales_role: row.member.sales_role,
+                strict_concurrency: row.workspace.strict_concurrency,
+                time_zone: row.workspace.time_zone,
+            }))
+        };
+        self.cache.get(&self.cache.memberships, request.clone(), load).await
+    }
+
+    async fn get_project_access(&self, _: &CallContext, request: GetProjectAccess) -> Result<Option<ProjectAccess>> {
+        let load = async {
+            let found = store::projects::find_with_standing(&self.db, request.project_id, request.user_id).await?;
+            Ok(found.filter(|row| row.project.deleted_at.is_none()).and_then(project_access))
+        };
+        self.cache.get(&self.cache.projects, request.clone(), load).await
+    }
+
+    async fn list_project_access(&self, _: &CallContext, request: ListProjectAccess) -> Result<Vec<ProjectAccess>> {
+        let load = async {
+            let filter = Filter {
+                workspace_id: request.workspace_id,
+                ..Filter::default()
+            };
+            let select = store::projects::visible(request.user_id, &filter, None, MAX_LISTED_PROJECTS);
+            let rows = store::projects::list(&self.db, select).await?;
+            Ok(Arc::new(rows.into_iter().filter_map(project_access).collect()))
+        };
+        let list = self.cache.get(&self.cache.lists, request.clone(), load).await?;
+        Ok(list.as_ref().clone())
+    }
+
+    async fn list_members(&self, _: &CallContext, request: ListMembers) -> Result<Vec<MemberSummary>> {
+        let scope = Scope::for_system(request.workspace_id);
+        if store::workspaces::find_active(&self.db, request.workspace_id).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let limit = u64::from(self.config.max_members);
+        let Some(project_id) = request.project_id else {
+            let members = store::members::list(&self.db, store::members::page(&scope, None, None, limit)).await?;
+            return Ok(members
+                .into_iter()
+                .map(|member| MemberSummary {
+                    user_id: member.user_id,
+                    role: member.role,
+                })
+                .collect());
+        };
+        let Some(project) = store::projects::find_active(&self.db, &scope, project_id).await? else {
+            return Ok(Vec::new());
+        };
+        let candidates = store::project_members::list_candidates(&self.db, &scope, project_id, limit).await?;
+        Ok(candidates
+            .into_iter()
+            .filter_map(|candidate| {
+                let role = effective_role(Some(candidate.member.role), candidate.project_role, project.private)?;
+                Some(MemberSummary {
+                    user_id: candidate.member.user_id,
+                    role,
+                })
+            })
+            .collect())
+    }
+
+    async fn check_invitation(&self, _: &CallContext, request: CheckInvitation) -> Result<InvitationState> {
+        let valid = self
+            .invitation_fits(&request.email, &request.token, self.toolkit.clock.now())
+            .await?;
+        Ok(InvitationState { valid })
+    }
+}
+
+/// `None` when the person cannot see the project.
+fn project_access(row: ProjectStanding) -> Option<ProjectAccess> {
+    Some(ProjectAccess {
+        role: row.role()?,
+        workspace_id: row.workspace.id,
+        project_id: row.project.id,
+        project_key: row.project.key,
+        project_name: row.project.name,
+        archived: row.project.archived_at.is_some(),
+        strict_concurrency: row.workspace.strict_concurrency,
+        time_zone: row.workspace.time_zone,
+    })
+}

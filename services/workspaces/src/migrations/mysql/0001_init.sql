@@ -1,0 +1,101 @@
+-- Tenants. owner_count and member_count are kept with every change of members in the same transaction:
+-- "the last owner stays" and the member limit are then one guarded UPDATE, safe on every engine.
+CREATE TABLE workspaces (
+    id BINARY(16) NOT NULL,
+    slug VARCHAR(63) NOT NULL,
+    name VARCHAR(200) NOT NULL,
+    description LONGTEXT NULL,
+    time_zone VARCHAR(64) NOT NULL,
+    strict_concurrency BOOLEAN NOT NULL,
+    default_role VARCHAR(16) NOT NULL,
+    owner_count BIGINT NOT NULL,
+    member_count BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    created_by BINARY(16) NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT NULL,
+    CONSTRAINT workspaces_pk PRIMARY KEY (id),
+    CONSTRAINT workspaces_slug_unique UNIQUE (slug)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- The purge sweep.
+CREATE INDEX workspaces_deleted_at ON workspaces (deleted_at);
+
+CREATE TABLE members (
+    workspace_id BINARY(16) NOT NULL,
+    user_id BINARY(16) NOT NULL,
+    role VARCHAR(16) NOT NULL,
+    sales_role VARCHAR(16) NULL,
+    version BIGINT NOT NULL,
+    invited_by BINARY(16) NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT members_pk PRIMARY KEY (workspace_id, user_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- A person's workspaces.
+CREATE INDEX members_user ON members (user_id, workspace_id);
+-- The list of members, in the order of joining.
+CREATE INDEX members_joined ON members (workspace_id, created_at, user_id);
+
+-- pending_email is the address while the invitation is open and NULL afterwards: one open invitation per address,
+-- without a partial index, which MySQL lacks.
+CREATE TABLE invitations (
+    id BINARY(16) NOT NULL,
+    workspace_id BINARY(16) NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    email VARCHAR(320) NULL,
+    pending_email VARCHAR(320) NULL,
+    role VARCHAR(16) NOT NULL,
+    sales_role VARCHAR(16) NULL,
+    single_use BOOLEAN NOT NULL,
+    uses BIGINT NOT NULL,
+    -- SHA-256 of the token; the token itself is never stored.
+    token_hash BINARY(32) NOT NULL,
+    invited_by BINARY(16) NOT NULL,
+    version BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    sent_at BIGINT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT invitations_pk PRIMARY KEY (id),
+    CONSTRAINT invitations_token_unique UNIQUE (token_hash),
+    CONSTRAINT invitations_pending_unique UNIQUE (workspace_id, pending_email)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE INDEX invitations_workspace ON invitations (workspace_id, state, id);
+-- The sweep of old invitations.
+CREATE INDEX invitations_expires_at ON invitations (expires_at);
+
+CREATE TABLE projects (
+    id BINARY(16) NOT NULL,
+    workspace_id BINARY(16) NOT NULL,
+    project_key VARCHAR(10) NOT NULL,
+    name VARCHAR(200) NOT NULL,
+    -- Lower-cased, for search alike on every engine.
+    name_folded VARCHAR(600) NOT NULL,
+    description LONGTEXT NULL,
+    private BOOLEAN NOT NULL,
+    version BIGINT NOT NULL,
+    created_by BINARY(16) NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    archived_at BIGINT NULL,
+    deleted_at BIGINT NULL,
+    CONSTRAINT projects_pk PRIMARY KEY (id),
+    -- Deleted projects keep their key, so that they can come back.
+    CONSTRAINT projects_key_unique UNIQUE (workspace_id, project_key)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE INDEX projects_workspace ON projects (workspace_id, id);
+CREATE INDEX projects_deleted_at ON projects (deleted_at);
+
+CREATE TABLE project_members (
+    project_id BINARY(16) NOT NULL,
+    user_id BINARY(16) NOT NULL,
+    workspace_id BINARY(16) NOT NULL,
+    role VARCHAR(16) NOT NULL,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT project_members_pk PRIMARY KEY (project_id, user_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- A member leaves the workspace: their project roles go too.
+CREATE INDEX project_members_user ON project_members (workspace_id, user_id);

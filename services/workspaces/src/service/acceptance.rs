@@ -1,0 +1,171 @@
+//! Invitations as the invited person sees them: look, accept, decline.
+
+use contracts::identity::GetUsers;
+use contracts::workspaces::events::MemberAdded;
+use kernel::roles::Permission;
+use kernel::{CallContext, Error, Result};
+use platform::Caller;
+use platform::db::{Reply, Unit};
+
+use super::access::Scope;
+use crate::WorkspacesService;
+use crate::error::{INVITATION_ENDED, MEMBERS_FULL, WorkspacesError, member_exists};
+use crate::model::{Invitation, InvitationState, Member, Workspace, invitation::hash_of_presented};
+use crate::store;
+use crate::store::workspaces::Headcount;
+use crate::views::{InvitationPreview, MemberView};
+
+impl WorkspacesService {
+    pub(crate) async fn preview_invitation(&self, caller: &Caller, token: &str) -> Result<InvitationPreview> {
+        let (invitation, workspace) = self.open_invitation(caller, token).await?;
+        let inviter = self
+            .people(caller, vec![invitation.invited_by])
+            .await?
+            .remove(&invitation.invited_by);
+        Ok(InvitationPreview {
+            workspace_name: workspace.name,
+            invited_by: inviter.map(|user| user.name),
+            email: invitation.email,
+            role: invitation.role,
+            sales_role: invitation.sales_role,
+            expires_at: invitation.expires_at,
+        })
+    }
+
+    /// 404 for a token we never gave; 410 for one whose invitation ended, ran out, or leads nowhere.
+    async fn open_invitation(&self, caller: &Caller, token: &str) -> Result<(Invitation, Workspace)> {
+        let invitation = self.invitation_by_token(token).await?.ok_or(WorkspacesError::InvitationNotFound)?;
+        if !invitation.is_open(caller.now) {
+            return Err(WorkspacesError::InvitationEnded.into());
+        }
+        let workspace = store::workspaces::find_active(&self.db, invitation.workspace_id).await?;
+        Ok((invitation, workspace.ok_or(WorkspacesError::InvitationEnded)?))
+    }
+
+    async fn invitation_by_token(&self, token: &str) -> Result<Option<Invitation>> {
+        match hash_of_presented(token) {
+            Some(hash) => Ok(store::invitations::find_by_token(&self.db, hash).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The signed-in person becomes a member. An invitation by e-mail is for the account with that address alone; the
+    /// role must still be one that the inviter may give today.
+    pub(crate) async fn accept_invitation(&self, caller: &Caller, token: &str) -> Result<Reply<MemberView>> {
+        let user_id = caller.user_id()?;
+        let (invitation, workspace) = self.open_invitation(caller, token).await?;
+        self.check_address(&caller.call(), user_id, &invitation).await?;
+        let scope = Scope::of_invitation(&invitation);
+        self.check_inviter(&scope, &invitation).await?;
+        if store::members::find(&self.db, &scope, user_id).await?.is_some() {
+            return Err(WorkspacesError::AlreadyMember.into());
+        }
+        let member = Member {
+            workspace_id: workspace.id,
+            user_id,
+            role: invitation.role,
+            sales_role: invitation.sales_role,
+            version: 1,
+            invited_by: Some(invitation.invited_by),
+            created_at: caller.now,
+            updated_at: caller.now,
+        };
+        let mut unit = Unit::new(caller);
+        let change = Headcount {
+            members: 1,
+            owners: i64::from(member.is_owner()),
+            max_members: i64::from(self.config.max_members),
+            deleted: false,
+        };
+        store::workspaces::change_headcount(&mut unit, &scope, change, MEMBERS_FULL);
+        if invitation.single_use {
+            store::invitations::end(&mut unit, &scope, invitation.id, InvitationState::Accepted, caller.now);
+        } else {
+            store::invitations::count_use(&mut unit, &scope, invitation.id, caller.now);
+        }
+        store::members::require_role(
+            &mut unit,
+            &scope,
+            invitation.invited_by,
+            Permission::MemberInvite,
+            invitation.role,
+            INVITATION_ENDED,
+        );
+        store::members::insert(&mut unit, &member);
+        unit.emit(&MemberAdded {
+            workspace_id: workspace.id,
+            workspace_name: workspace.name,
+            user_id,
+            role: member.role,
+            sales_role: member.sales_role,
+        });
+        let _announcement = self.announce(workspace.id, Some(user_id));
+        let view = MemberView::from(&member);
+        let location = format!("/v1/workspaces/{}/members/{user_id}", workspace.id);
+        self.db
+            .apply_reply(unit, move |_| Ok(Reply::created(view, 1, location)))
+            .await
+            .map_err(member_exists)
+    }
+
+    /// The token proves the mailbox, the address of the account must be the one that was invited: the two together are
+    /// what a verified address would say.
+    async fn check_address(&self, ctx: &CallContext, user_id: kernel::ids::UserId, invitation: &Invitation) -> Result<()> {
+        if invitation.email.is_none() {
+            return Ok(());
+        }
+        let users = self.identity.get_users(ctx, GetUsers { ids: vec![user_id] }).await?;
+        let user = users
+            .into_iter()
+            .find(|user| user.id == user_id && user.active)
+            .ok_or_else(|| Error::unauthenticated("auth.required", "Sign in to do this."))?;
+        if invitation.is_for(&user.email) {
+            Ok(())
+        } else {
+            Err(WorkspacesError::OtherAddress.into())
+        }
+    }
+
+    /// Asked today and not when the invitation was made: an inviter who lost the right took it along.
+    async fn check_inviter(&self, scope: &Scope, invitation: &Invitation) -> Result<()> {
+        let inviter = store::members::find(&self.db, scope, invitation.invited_by).await?;
+        let allowed = inviter.is_some_and(|inviter| {
+            inviter.standing().permits(Permission::MemberInvite) && inviter.standing().may_grant(invitation.standing())
+        });
+        if allowed {
+            Ok(())
+        } else {
+            Err(WorkspacesError::InvitationEnded.into())
+        }
+    }
+
+    /// Whoever holds the mail may decline, with or without an account. A link is for anybody, so nobody can decline it
+    /// for the others.
+    pub(crate) async fn decline_invitation(&self, caller: &Caller, token: &str) -> Result<Reply<InvitationPreview>> {
+        let preview = self.preview_invitation(caller, token).await?;
+        let (invitation, _) = self.open_invitation(caller, token).await?;
+        if invitation.email.is_none() {
+            return Err(WorkspacesError::LinkNotDeclinable.into());
+        }
+        let mut unit = Unit::new(caller);
+        store::invitations::end(
+            &mut unit,
+            &Scope::of_invitation(&invitation),
+            invitation.id,
+            InvitationState::Declined,
+            caller.now,
+        );
+        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::plain(preview))).await?)
+    }
+
+    /// For registration by invitation: says of a token and an address no more than whether they fit.
+    pub(crate) async fn invitation_fits(&self, email: &str, token: &str, now: kernel::Timestamp) -> Result<bool> {
+        let Some(invitation) = self.invitation_by_token(token).await? else {
+            return Ok(false);
+        };
+        if !invitation.is_open(now) || !invitation.is_for(email) {
+            return Ok(false);
+        }
+        Ok(store::workspaces::find_active(&self.db, invitation.workspace_id).await?.is_some())
+    }
+}
