@@ -1,1 +1,387 @@
+//! Completes the OpenAPI 3.1 document that utoipa collects from the handlers with all that holds for every route:
+//! error answers, headers, conditional requests, `Idempotency-Key`, examples. And a lint that finds what is missing.
 
+use serde_json::{Map, Value, json};
+use utoipa::PartialSchema;
+
+use super::problem::{PROBLEM_TYPES, ProblemDocument, problem_type};
+
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+/// Schemas may refer to themselves; examples end here.
+const MAX_EXAMPLE_DEPTH: usize = 6;
+
+/// Adds what the HTTP kit does for every operation. Idempotent.
+#[must_use]
+pub fn complete(mut document: Value) -> Value {
+    document["openapi"] = json!("3.1.0");
+    let components = &mut document["components"];
+    components["securitySchemes"]["bearer"] = json!({
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "Access token from `/v1/auth/sign-in`, `/v1/auth/register` or `/v1/auth/refresh`; valid for 15 minutes."
+    });
+    components["schemas"]["Problem"] = schema_of::<ProblemDocument>();
+    components["schemas"]["FieldError"] = schema_of::<kernel::FieldError>();
+    add_error_responses(components);
+    add_headers(components);
+    document["security"] = json!([{ "bearer": [] }]);
+    let schemas = document["components"]["schemas"].clone();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for (path, item) in paths {
+            for method in METHODS {
+                if let Some(operation) = item.get_mut(method) {
+                    complete_operation(path, method, operation, &schemas);
+                }
+            }
+        }
+    }
+    document
+}
+
+fn schema_of<T: PartialSchema>() -> Value {
+    serde_json::to_value(T::schema()).unwrap_or_default()
+}
+
+/// One reusable answer per problem kind, `#/components/responses/Problem404`.
+fn add_error_responses(components: &mut Value) {
+    for (kind, text) in PROBLEM_TYPES {
+        let status = kind.http_status();
+        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
+        let extra: &[&str] = match status {
+            401 => &["WWW-Authenticate"],
+            405 => &["Allow"],
+            429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
+            503 => &["Retry-After"],
+            _ => &[],
+        };
+        for name in extra {
+            headers[*name] = json!({ "$ref": format!("#/components/headers/{name}") });
+        }
+        let code = match status {
+            400 => "request.query_invalid",
+            401 => "auth.required",
+            404 => "request.not_found",
+            412 => "request.version_mismatch",
+            415 => "request.unsupported_media_type",
+            422 => "request.invalid",
+            428 => "request.if_match_required",
+            429 => "request.rate_limited",
+            503 => "service.unavailable",
+            500 => "internal",
+            _ => "request.refused",
+        };
+        let mut example = json!({
+            "type": format!("/problems/{}", problem_type(*kind)), "title": kind.title(), "status": status,
+            "detail": text, "instance": "/v1/tasks", "code": code, "request_id": "0198c1f2a7c47d0b9a35e3a1c4f0b6d2"
+        });
+        if status == 422 {
+            example["errors"] = json!([{ "pointer": "/title", "code": "required", "detail": "is required" }]);
+        }
+        components["responses"][format!("Problem{status}")] = json!({
+            "description": format!("{}. {text}", kind.title()),
+            "headers": headers,
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example } }
+        });
+    }
+}
+
+fn add_headers(components: &mut Value) {
+    let headers = [
+        (
+            "X-Request-Id",
+            "string",
+            "Id of this request; accepted from the client when it matches `[A-Za-z0-9._-]{1,64}`.",
+        ),
+        (
+            "ETag",
+            "string",
+            "Strong entity tag of the returned version; send it back in `If-Match`.",
+        ),
+        ("Location", "string", "Path of what was created."),
+        ("Retry-After", "integer", "Seconds to wait."),
+        (
+            "RateLimit",
+            "string",
+            "Policy name, remaining requests `r` and seconds until more are allowed `t`.",
+        ),
+        ("RateLimit-Policy", "string", "Policy name, quota `q` and window `w` in seconds."),
+        ("WWW-Authenticate", "string", "The Bearer challenge."),
+        ("Allow", "string", "Methods that the route has."),
+        (
+            "Idempotency-Replayed",
+            "string",
+            "`true` when the answer is the stored one of an earlier request with the same key.",
+        ),
+    ];
+    for (name, kind, text) in headers {
+        components["headers"][name] = json!({ "description": text, "schema": { "type": kind } });
+    }
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: &Value) {
+    let public = operation
+        .get("security")
+        .and_then(Value::as_array)
+        .is_some_and(|all| all.iter().any(|one| one.as_object().is_some_and(Map::is_empty)));
+    if !public {
+        operation["security"] = json!([{ "bearer": [] }]);
+    }
+    let has_body = operation.get("requestBody").is_some();
+    let has_query = parameters(operation).any(|parameter| parameter["in"] == "query");
+    let mut statuses = vec!["406", "429", "500", "503", "504"];
+    if has_body || has_query {
+        statuses.push("400");
+    }
+    if has_body {
+        statuses.extend(["413", "415", "422"]);
+    }
+    if !public {
+        statuses.extend(["401", "403"]);
+    }
+    if path.contains('{') {
+        statuses.push("404");
+    }
+    // Routes under /v1/auth answer with credentials, which are never stored.
+    let idempotency = matches!(method, "post" | "patch") && !public && !path.starts_with("/v1/auth/");
+    if idempotency {
+        statuses.extend(["400", "409", "413", "422"]);
+        add_parameter(
+            operation,
+            "Idempotency-Key",
+            "Makes a repeated request safe for 24 hours: it answers what the first one answered.",
+            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }),
+        );
+    }
+    let declared = |operation: &Value, status: &str| operation["responses"].get(status).is_some();
+    if declared(operation, "412") || declared(operation, "428") {
+        statuses.push("412");
+        add_parameter(
+            operation,
+            "If-Match",
+            "ETag of the version you read; the change is refused with 412 when there is a newer one.",
+            json!({ "type": "string" }),
+        );
+    }
+    if method == "get" && success_has_etag(operation) {
+        add_parameter(
+            operation,
+            "If-None-Match",
+            "ETag of the copy you hold; 304 when it is current.",
+            json!({ "type": "string" }),
+        );
+        operation["responses"]["304"] =
+            json!({ "description": "Your copy is current.", "headers": { "ETag": { "$ref": "#/components/headers/ETag" } } });
+    }
+    for status in statuses {
+        if !declared(operation, status) {
+            operation["responses"][status] = json!({ "$ref": format!("#/components/responses/Problem{status}") });
+        }
+    }
+    complete_responses(operation, idempotency, schemas);
+    if let Some(content) = operation.get_mut("requestBody").and_then(|body| body.get_mut("content")) {
+        add_examples(content, schemas);
+    }
+}
+
+fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
+    operation.get("parameters").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn add_parameter(operation: &mut Value, name: &str, text: &str, schema: Value) {
+    if parameters(operation).any(|parameter| parameter["name"].as_str().is_some_and(|other| other.eq_ignore_ascii_case(name))) {
+        return;
+    }
+    if !operation.get("parameters").is_some_and(Value::is_array) {
+        operation["parameters"] = json!([]);
+    }
+    if let Some(list) = operation["parameters"].as_array_mut() {
+        list.push(json!({ "name": name, "in": "header", "required": false, "description": text, "schema": schema }));
+    }
+}
+
+/// A handler says so by declaring the `ETag` header on its success.
+fn success_has_etag(operation: &Value) -> bool {
+    operation["responses"]["200"]["headers"].get("ETag").is_some()
+}
+
+fn complete_responses(operation: &mut Value, idempotency: bool, schemas: &Value) {
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for (status, response) in responses {
+        if response.get("$ref").is_some() {
+            continue;
+        }
+        let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
+        response["headers"]["X-Request-Id"] = header("X-Request-Id");
+        if status.starts_with('2') {
+            for name in ["RateLimit", "RateLimit-Policy"] {
+                response["headers"][name] = header(name);
+            }
+            if status == "201" {
+                response["headers"]["Location"] = header("Location");
+                response["headers"]["ETag"] = header("ETag");
+            }
+            if idempotency {
+                response["headers"]["Idempotency-Replayed"] = header("Idempotency-Replayed");
+            }
+        }
+        let is_error = status.starts_with('4') || status.starts_with('5');
+        if is_error {
+            let description = response["description"].clone();
+            let code = status.parse::<u16>().unwrap_or(500);
+            let title = PROBLEM_TYPES
+                .iter()
+                .find(|(kind, _)| kind.http_status() == code)
+                .map_or("Problem", |(kind, _)| kind.title());
+            let slug = PROBLEM_TYPES
+                .iter()
+                .find(|(kind, _)| kind.http_status() == code)
+                .map_or("internal-error", |(kind, _)| problem_type(*kind));
+            response["content"] = json!({ "application/problem+json": {
+                "schema": { "$ref": "#/components/schemas/Problem" },
+                "example": { "type": format!("/problems/{slug}"), "title": title, "status": code, "detail": description, "code": "see.description", "request_id": "0198c1f2a7c47d0b9a35e3a1c4f0b6d2" }
+            } });
+        } else if let Some(content) = response.get_mut("content") {
+            add_examples(content, schemas);
+        }
+    }
+}
+
+/// Gives every JSON body an example, made from the examples of its fields.
+fn add_examples(content: &mut Value, schemas: &Value) {
+    let Some(kinds) = content.as_object_mut() else { return };
+    for (kind, media) in kinds {
+        if kind.contains("json") && media.get("example").is_none() && media.get("examples").is_none() {
+            let example = example_of(&media["schema"], schemas, 0);
+            media["example"] = example;
+        }
+    }
+}
+
+fn example_of(schema: &Value, schemas: &Value, depth: usize) -> Value {
+    if let Some(example) = schema.get("example") {
+        return example.clone();
+    }
+    if let Some(example) = schema.get("examples").and_then(|all| all.get(0)) {
+        return example.clone();
+    }
+    if depth > MAX_EXAMPLE_DEPTH {
+        return Value::Null;
+    }
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
+        return example_of(&schemas[name], schemas, depth + 1);
+    }
+    if let Some(constant) = schema.get("const") {
+        return constant.clone();
+    }
+    if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
+        return first.clone();
+    }
+    if let Some(all) = schema.get("allOf").and_then(Value::as_array) {
+        let mut merged = Map::new();
+        for part in all {
+            if let Value::Object(map) = example_of(part, schemas, depth + 1) {
+                merged.extend(map);
+            }
+        }
+        return Value::Object(merged);
+    }
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(options) = schema.get(choice).and_then(Value::as_array) {
+            let chosen = options.iter().find(|option| option["type"] != "null");
+            return chosen.map_or(Value::Null, |option| example_of(option, schemas, depth + 1));
+        }
+    }
+    let kind = match &schema["type"] {
+        Value::String(kind) => kind.as_str(),
+        Value::Array(kinds) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|kind| *kind != "null")
+            .unwrap_or("null"),
+        _ => "object",
+    };
+    match kind {
+        "string" => json!(match schema["format"].as_str() {
+            Some("uuid") => "0198c1f2-a7c4-7d0b-9a35-e3a1c4f0b6d2",
+            Some("date-time") => "2026-11-21T09:30:00Z",
+            Some("date") => "2026-11-21",
+            Some("email") => "ada@example.com",
+            Some("uri") => "https://guildhall.example.com",
+            _ => "text",
+        }),
+        "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        "boolean" => json!(false),
+        "array" => json!([example_of(&schema["items"], schemas, depth + 1)]),
+        "object" => {
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            Value::Object(
+                properties
+                    .map(|(name, field)| (name.clone(), example_of(field, schemas, depth + 1)))
+                    .collect(),
+            )
+        }
+        _ => Value::Null,
+    }
+}
+
+/// What a reader or a generator of clients would miss; empty when the document is complete.
+pub fn lint(document: &Value) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut ids = std::collections::HashSet::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let mut miss = |what: &str| findings.push(format!("{} {path}: {what}", method.to_uppercase()));
+            match operation["operationId"].as_str() {
+                Some(id) if !ids.insert(id.to_owned()) => miss("operationId is used twice"),
+                Some(_) => {}
+                None => miss("no operationId"),
+            }
+            if operation["tags"].as_array().is_none_or(Vec::is_empty) {
+                miss("no tag");
+            }
+            if operation["summary"].as_str().is_none_or(str::is_empty) {
+                miss("no summary");
+            }
+            let responses = operation["responses"].as_object();
+            if !responses.is_some_and(|all| all.keys().any(|status| status.starts_with('2') || status.starts_with('3'))) {
+                miss("no success response");
+            }
+            let declared: Vec<&str> = parameters(operation)
+                .filter(|p| p["in"] == "path")
+                .filter_map(|p| p["name"].as_str())
+                .collect();
+            for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+                if !declared.contains(&name) {
+                    miss(&format!("path parameter {name} is not described"));
+                }
+            }
+        }
+    }
+    find_dangling(document, document, "#", &mut findings);
+    findings
+}
+
+fn find_dangling(node: &Value, document: &Value, place: &str, findings: &mut Vec<String>) {
+    match node {
+        Value::Object(map) => {
+            if let Some(reference) = map.get("$ref").and_then(Value::as_str)
+                && reference
+                    .strip_prefix('#')
+                    .is_none_or(|pointer| document.pointer(pointer).is_none())
+            {
+                findings.push(format!("{place}: {reference} leads nowhere"));
+            }
+            for (key, value) in map {
+                find_dangling(value, document, &format!("{place}/{key}"), findings);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                find_dangling(value, document, &format!("{place}/{index}"), findings);
+            }
+        }
+        _ => {}
+    }
+}
