@@ -1,1 +1,62 @@
+//! tasks: work items of a project, with their comments, labels, workflow states and history.
+//!
+//! Invariants:
+//! - A task's number is given once per project, in commit order; `ABC-123` never changes its meaning.
+//! - `version` grows with everything the API shows of a task, its counters included, so the `ETag` is strong.
+//! - `status` is always the meaning of the task's state; a state never changes its meaning.
+//! - Sub-tasks lie in the project of their parent, form no cycle and at most five levels.
+//! - Every change writes rows, history, search terms, events and reminders in one [`platform::db::Unit`]; a change
+//!   that changes nothing writes nothing and announces nothing.
+//!
+//! Events out: `contracts::tasks::events`. Events in: `workspaces.workspace_created.v1` (default states),
+//! `workspaces.project_updated.v1` (project keys), `workspaces.member_removed.v1` (assignments),
+//! `workspaces.workspace_purged.v1` (everything).
 
+mod api;
+mod command;
+mod config;
+mod error;
+mod events;
+mod http;
+mod jobs;
+mod model;
+mod service;
+mod store;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use service::TasksService;
+
+use platform::db::{Schema, UniqueRule};
+
+/// Tables of this service.
+pub const SCHEMA: Schema = Schema {
+    service: "tasks",
+    migrations: platform::migrations!["0001_init"],
+    unique_rules: &[
+        UniqueRule {
+            constraint: "task_states_name_unique",
+            columns: "task_states.workspace_id, task_states.name_folded",
+            pointer: "/name",
+            code: "tasks.state.name_taken",
+            detail: "Another state of the workspace has this name.",
+        },
+        UniqueRule {
+            constraint: "task_states_default_unique",
+            columns: "task_states.workspace_id, task_states.is_default",
+            pointer: "/is_default",
+            code: "tasks.state.default_changed",
+            detail: "The default state changed meanwhile; read the states again.",
+        },
+        UniqueRule {
+            constraint: "labels_name_unique",
+            columns: "labels.workspace_id, labels.name_folded",
+            pointer: "/name",
+            code: "tasks.label.name_taken",
+            detail: "Another label of the workspace has this name.",
+        },
+    ],
+};

@@ -1,0 +1,76 @@
+//! What can go wrong in the domain: one enum, each with a kind and a stable code.
+
+use kernel::{Error, ErrorKind};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TasksError {
+    #[error("There is no such task.")]
+    TaskNotFound,
+    #[error("There is no such project.")]
+    ProjectNotFound,
+    #[error("There is no such workspace.")]
+    WorkspaceNotFound,
+    #[error("There is no such comment.")]
+    CommentNotFound,
+    #[error("There is no such label.")]
+    LabelNotFound,
+    #[error("There is no such state.")]
+    StateNotFound,
+    #[error("There is no such member.")]
+    AssigneeNotFound,
+    #[error("Your role does not allow this.")]
+    Forbidden,
+    #[error("Only its author can edit a comment.")]
+    NotAuthor,
+    #[error("The project is archived; unarchive it first.")]
+    ProjectArchived,
+    #[error("The task is archived; unarchive it first.")]
+    TaskArchived,
+    #[error("The parent task is deleted; restore it first.")]
+    ParentDeleted,
+    #[error("The task has too many sub-tasks to be deleted or restored at once; delete some of them first.")]
+    SubtreeTooLarge,
+    #[error("There is no room between these neighbours; move one of them first.")]
+    NoRoom,
+    #[error("Tasks are in this state; move them first.")]
+    StateInUse,
+    #[error("The default state cannot be deleted; make another one the default first.")]
+    StateIsDefault,
+    #[error("The workspace has as many states as it can have.")]
+    TooManyStates,
+    #[error("The workspace has as many labels as it can have.")]
+    TooManyLabels,
+}
+
+impl TasksError {
+    const fn parts(self) -> (ErrorKind, &'static str) {
+        use ErrorKind::{Conflict, Forbidden, NotFound};
+        match self {
+            Self::TaskNotFound => (NotFound, "tasks.task.not_found"),
+            Self::ProjectNotFound => (NotFound, "tasks.project.not_found"),
+            Self::WorkspaceNotFound => (NotFound, "tasks.workspace.not_found"),
+            Self::CommentNotFound => (NotFound, "tasks.comment.not_found"),
+            Self::LabelNotFound => (NotFound, "tasks.label.not_found"),
+            Self::StateNotFound => (NotFound, "tasks.state.not_found"),
+            Self::AssigneeNotFound => (NotFound, "tasks.assignee.not_found"),
+            Self::Forbidden => (Forbidden, "tasks.forbidden"),
+            Self::NotAuthor => (Forbidden, "tasks.comment.not_author"),
+            Self::ProjectArchived => (Conflict, "tasks.project.archived"),
+            Self::TaskArchived => (Conflict, "tasks.task.archived"),
+            Self::ParentDeleted => (Conflict, "tasks.task.parent_deleted"),
+            Self::SubtreeTooLarge => (Conflict, "tasks.task.subtree_too_large"),
+            Self::NoRoom => (Conflict, "tasks.task.no_room"),
+            Self::StateInUse => (Conflict, "tasks.state.in_use"),
+            Self::StateIsDefault => (Conflict, "tasks.state.is_default"),
+            Self::TooManyStates => (Conflict, "tasks.state.too_many"),
+            Self::TooManyLabels => (Conflict, "tasks.label.too_many"),
+        }
+    }
+}
+
+impl From<TasksError> for Error {
+    fn from(error: TasksError) -> Self {
+        let (kind, code) = error.parts();
+        Self::new(kind, code, error.to_string())
+    }
+}

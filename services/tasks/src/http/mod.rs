@@ -1,0 +1,37 @@
+//! Routes: parse, call the service, render.
+
+mod comments;
+mod labels;
+mod query;
+mod states;
+mod tasks;
+mod verbs;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::TasksService;
+
+pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(tasks::list_project_tasks, tasks::create_task))
+        .routes(routes!(tasks::list_tasks))
+        .routes(routes!(tasks::batch_tasks))
+        .routes(routes!(tasks::get_task, tasks::update_task, tasks::delete_task))
+        .routes(routes!(tasks::get_task_by_key))
+        .routes(routes!(verbs::restore_task))
+        .routes(routes!(verbs::complete_task, verbs::reopen_task))
+        .routes(routes!(verbs::archive_task, verbs::unarchive_task))
+        .routes(routes!(verbs::move_task))
+        .routes(routes!(verbs::assign_task, verbs::unassign_task))
+        .routes(routes!(comments::list_comments, comments::create_comment))
+        .routes(routes!(comments::get_comment, comments::update_comment, comments::delete_comment))
+        .routes(routes!(comments::list_activity))
+        .routes(routes!(labels::list_labels, labels::create_label))
+        .routes(routes!(labels::get_label, labels::update_label, labels::delete_label))
+        .routes(routes!(states::list_states, states::create_state))
+        .routes(routes!(states::get_state, states::update_state, states::delete_state))
+        .with_state(service)
+}

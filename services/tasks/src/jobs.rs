@@ -1,0 +1,246 @@
+//! Reminders, clean-up after other services' events, and the sweep that erases deleted tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use contracts::tasks::events::{TaskDueSoon, TaskOverdue};
+use contracts::workspaces::GetMembership;
+use kernel::ids::{TaskId, UserId, WorkspaceId};
+use kernel::{CallContext, Error, Result, Timestamp};
+use platform::Caller;
+use platform::db::{DbError, Guard, Unit};
+use platform::due::{Due, DueHandler, DueItem, Sweep};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::TasksService;
+use crate::service::{Change, Draft};
+use crate::store;
+use crate::store::tasks::Reminder;
+
+const DUE_SOON: &str = "tasks.due_soon";
+const OVERDUE: &str = "tasks.overdue";
+const UNASSIGN: &str = "tasks.unassign_member";
+const PURGE: &str = "tasks.purge_workspace";
+
+/// Rows per unit of the clean-ups: short transactions, whatever the size of the workspace.
+const CHUNK: u64 = 100;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReminderPayload {
+    task_id: TaskId,
+    due_at: Timestamp,
+}
+
+fn key(task_id: TaskId, what: &str) -> String {
+    format!("task:{task_id}:{what}")
+}
+
+/// Replaces what was scheduled for the task before. A moment that is already past when it is written is announced as
+/// overdue at once, one that lies within the "soon" span as due soon.
+pub(crate) fn schedule_reminders(unit: &mut Unit, task_id: TaskId, due_at: Timestamp, now: Timestamp, soon: Duration) {
+    let payload = json!(ReminderPayload { task_id, due_at });
+    if due_at > now {
+        unit.schedule(Due {
+            kind: DUE_SOON,
+            key: Some(key(task_id, "soon")),
+            payload: payload.clone(),
+            run_at: due_at.minus(soon).max(now),
+        });
+    } else {
+        unit.unschedule(DUE_SOON, &key(task_id, "soon"));
+    }
+    unit.schedule(Due {
+        kind: OVERDUE,
+        key: Some(key(task_id, "overdue")),
+        payload,
+        run_at: due_at.max(now),
+    });
+}
+
+pub(crate) fn unschedule_reminders(unit: &mut Unit, task_id: TaskId) {
+    unit.unschedule(DUE_SOON, &key(task_id, "soon"));
+    unit.unschedule(OVERDUE, &key(task_id, "overdue"));
+}
+
+pub(crate) fn schedule_unassign(unit: &mut Unit, workspace_id: WorkspaceId, user_id: UserId, now: Timestamp) {
+    unit.schedule(Due {
+        kind: UNASSIGN,
+        key: Some(format!("{workspace_id}:{user_id}")),
+        payload: json!({ "workspace_id": workspace_id, "user_id": user_id }),
+        run_at: now,
+    });
+}
+
+pub(crate) fn schedule_purge(unit: &mut Unit, workspace_id: WorkspaceId, now: Timestamp) {
+    unit.schedule(Due {
+        kind: PURGE,
+        key: Some(workspace_id.to_string()),
+        payload: json!({ "workspace_id": workspace_id }),
+        run_at: now,
+    });
+}
+
+pub(crate) fn handlers(service: &Arc<TasksService>) -> Vec<Arc<dyn DueHandler>> {
+    vec![
+        Arc::new(Remind(service.clone(), Reminder::Soon)),
+        Arc::new(Remind(service.clone(), Reminder::Overdue)),
+        Arc::new(Unassign(service.clone())),
+        Arc::new(PurgeWorkspace(service.clone())),
+    ]
+}
+
+fn read<T: DeserializeOwned>(item: &DueItem) -> Result<T> {
+    serde_json::from_value(item.payload.clone()).map_err(Error::internal)
+}
+
+fn caller(service: &TasksService, item: &DueItem) -> Caller {
+    Caller::system(&*service.toolkit.clock, item.request_id.as_str())
+}
+
+const ALREADY_REMINDED: Guard = Guard::conflict("tasks.reminder.obsolete", "The reminder was sent before or is no longer wanted.");
+
+struct Remind(Arc<TasksService>, Reminder);
+
+#[async_trait]
+impl DueHandler for Remind {
+    fn kind(&self) -> &'static str {
+        match self.1 {
+            Reminder::Soon => DUE_SOON,
+            Reminder::Overdue => OVERDUE,
+        }
+    }
+
+    /// Announces once per due moment: the guard in the same unit knows.
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        let Self(service, reminder) = self;
+        let ReminderPayload { task_id, due_at } = read(item)?;
+        let mut tasks: Vec<_> = store::tasks::find(&service.db, task_id).await?.into_iter().collect();
+        store::people::attach(&service.db, &mut tasks).await?;
+        let Some(task) = tasks.pop().filter(|task| task.reminder_at() == Some(due_at)) else {
+            return Ok(());
+        };
+        let mut unit = Unit::new(&caller(service, item));
+        store::tasks::mark_reminded(&mut unit, task_id, *reminder, due_at, ALREADY_REMINDED);
+        let task = crate::service::task_ref(&task);
+        match reminder {
+            Reminder::Soon => unit.emit(&TaskDueSoon { task, due_at }),
+            Reminder::Overdue => unit.emit(&TaskOverdue { task, due_at }),
+        }
+        match service.db.apply(unit).await {
+            Ok(_) | Err(DbError::Guard(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Member {
+    workspace_id: WorkspaceId,
+    user_id: UserId,
+}
+
+/// Takes a removed member off the tasks of the workspace.
+struct Unassign(Arc<TasksService>);
+
+#[async_trait]
+impl DueHandler for Unassign {
+    fn kind(&self) -> &'static str {
+        UNASSIGN
+    }
+
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        let service = &self.0;
+        let Member { workspace_id, user_id } = read(item)?;
+        let context = CallContext::system(item.request_id.as_str(), service.toolkit.clock.now());
+        let back_again = service
+            .workspaces
+            .get_membership(&context, GetMembership { user_id, workspace_id })
+            .await?;
+        if back_again.is_some() {
+            return Ok(());
+        }
+        loop {
+            let ids = store::people::list_assigned(&service.db, workspace_id, user_id, CHUNK).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let mut tasks = store::tasks::list_by_ids(&service.db, &ids).await?;
+            store::people::attach(&service.db, &mut tasks).await?;
+            for old in tasks {
+                let mut new = old.clone();
+                new.assignee_ids.retain(|assignee| *assignee != user_id);
+                // One unit per task: somebody editing one of them makes this one wait for the retry, not all.
+                let mut draft = Draft::new(service, &caller(service, item));
+                draft.write(Change::update(old, new, ""));
+                service.db.apply(draft.unit).await?;
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Workspace {
+    workspace_id: WorkspaceId,
+}
+
+struct PurgeWorkspace(Arc<TasksService>);
+
+#[async_trait]
+impl DueHandler for PurgeWorkspace {
+    fn kind(&self) -> &'static str {
+        PURGE
+    }
+
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        let service = &self.0;
+        let Workspace { workspace_id } = read(item)?;
+        loop {
+            let ids = store::purge::list_in_workspace(&service.db, workspace_id, CHUNK).await?;
+            let mut unit = Unit::new(&caller(service, item));
+            if ids.is_empty() {
+                store::purge::delete_settings(&mut unit, workspace_id);
+                service.db.apply(unit).await?;
+                return Ok(());
+            }
+            for id in &ids {
+                unschedule_reminders(&mut unit, *id);
+            }
+            store::purge::delete_tasks(&mut unit, workspace_id, &ids);
+            service.db.apply(unit).await?;
+        }
+    }
+}
+
+/// Erases tasks whose time to be restored is over.
+pub(crate) struct PurgeDeleted(pub Arc<TasksService>);
+
+#[async_trait]
+impl Sweep for PurgeDeleted {
+    fn name(&self) -> &'static str {
+        "tasks.purge_deleted"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(self.0.config.purge_interval_seconds)
+    }
+
+    async fn run(&self) -> Result<()> {
+        let service = &self.0;
+        let clock = &*service.toolkit.clock;
+        let deadline = clock
+            .now()
+            .minus(Duration::from_secs(u64::from(service.config.restore_days) * 86_400));
+        loop {
+            let ids = store::purge::list_expired(&service.db, deadline, CHUNK).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let mut unit = Unit::new(&Caller::system(clock, "tasks-purge"));
+            store::purge::delete_expired(&mut unit, &ids, deadline);
+            service.db.apply(unit).await?;
+        }
+    }
+}

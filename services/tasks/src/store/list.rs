@@ -1,0 +1,316 @@
+//! Lists of tasks: filters, sorts and keyset pages.
+//!
+//! Three statements make a page, however many rows it has: tasks, assignees, labels (four with a total).
+
+use kernel::Timestamp;
+use kernel::ids::{EntityId, ProjectId, TaskId, UserId, WorkspaceId};
+use platform::db::{Db, DbError};
+use sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement, Value};
+use serde::{Deserialize, Serialize};
+
+use super::tasks::COLUMNS;
+use super::{Count, id, micros, padded, people};
+use crate::model::{LabelId, Priority, StateId, Status, Task, terms};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Archived {
+    #[default]
+    Exclude,
+    Only,
+    Any,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// Not a sub-task.
+    TopLevel,
+    Of(TaskId),
+}
+
+/// What a list shows. Empty collections do not filter, `projects` apart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// Only these; the projects the caller may read, narrowed by the request.
+    pub projects: Vec<ProjectId>,
+    /// The workspaces of `projects`.
+    pub workspaces: Vec<WorkspaceId>,
+    pub statuses: Vec<Status>,
+    pub states: Vec<StateId>,
+    pub assignees: Vec<UserId>,
+    /// Also (or only) tasks that nobody is assigned to.
+    pub unassigned: bool,
+    pub creators: Vec<UserId>,
+    pub labels: Vec<LabelId>,
+    pub priorities: Vec<Priority>,
+    pub due_before: Option<Timestamp>,
+    pub due_after: Option<Timestamp>,
+    pub updated_since: Option<Timestamp>,
+    pub parent: Option<Parent>,
+    pub archived: Archived,
+    pub deleted: bool,
+    pub text: Option<TextFilter>,
+}
+
+/// Words that must occur, or the very task a human key names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TextFilter {
+    pub query: terms::Query,
+    /// Projects with the key in the query, and the number.
+    pub key: Option<(Vec<ProjectId>, i64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SortKey {
+    CreatedAt,
+    UpdatedAt,
+    DueAt,
+    Priority,
+    Position,
+    Number,
+    Title,
+}
+
+impl SortKey {
+    fn column(self) -> &'static str {
+        match self {
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::DueAt => "due_sort",
+            Self::Priority => "priority",
+            Self::Position => "position",
+            Self::Number => "number",
+            Self::Title => "title_sort",
+        }
+    }
+
+    fn value(self, task: &Task) -> SortValue {
+        match self {
+            Self::CreatedAt => SortValue::Int(micros(task.created_at)),
+            Self::UpdatedAt => SortValue::Int(micros(task.updated_at)),
+            Self::DueAt => SortValue::Int(task.due.map_or(i64::MAX, |due| micros(due.at))),
+            Self::Priority => SortValue::Int(task.priority.rank().into()),
+            Self::Position => SortValue::Text(task.position.clone()),
+            Self::Number => SortValue::Int(task.number),
+            Self::Title => SortValue::Text(terms::title_sort(&task.title)),
+        }
+    }
+
+    /// As the column's own type: PostgreSQL compares INTEGER with BIGINT only through a cast.
+    fn bind(self, value: &SortValue) -> Option<Value> {
+        match (self, value) {
+            (Self::Priority, SortValue::Int(number)) => i32::try_from(*number).ok().map(Into::into),
+            (Self::Position | Self::Title, SortValue::Text(text)) => Some(text.as_str().into()),
+            (Self::CreatedAt | Self::UpdatedAt | Self::DueAt | Self::Number, SortValue::Int(number)) => Some((*number).into()),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sort {
+    pub key: SortKey,
+    pub descending: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum SortValue {
+    Int(i64),
+    Text(String),
+}
+
+/// The last row of a page: its sort values and id. What a cursor holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub values: Vec<SortValue>,
+    pub id: TaskId,
+}
+
+impl Place {
+    pub fn of(task: &Task, sorts: &[Sort]) -> Self {
+        Self {
+            values: sorts.iter().map(|sort| sort.key.value(task)).collect(),
+            id: task.id,
+        }
+    }
+}
+
+/// Tasks with their links. `after` comes from a verified cursor of the same sort.
+pub(crate) async fn list(db: &Db, filter: &Filter, sorts: &[Sort], after: Option<&Place>, limit: u64) -> Result<Vec<Task>, DbError> {
+    if filter.projects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = filtered(filter);
+    select.columns(COLUMNS);
+    if let Some(place) = after {
+        select.cond_where(beyond(sorts, place));
+    }
+    for sort in sorts {
+        select.order_by(sort.key.column(), direction(sort.descending));
+    }
+    select.order_by("id", direction(id_descends(sorts))).limit(limit);
+    let mut tasks = db.all::<Task>(select).await?;
+    people::attach(db, &mut tasks).await?;
+    Ok(tasks)
+}
+
+pub(crate) async fn count(db: &Db, filter: &Filter) -> Result<u64, DbError> {
+    if filter.projects.is_empty() {
+        return Ok(0);
+    }
+    let mut select = filtered(filter);
+    select.expr(Expr::col("id").count());
+    let count = db.one::<Count>(select).await?.0;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+fn direction(descending: bool) -> Order {
+    if descending { Order::Desc } else { Order::Asc }
+}
+
+/// The tie-break follows the last sort key, so that one index serves both.
+fn id_descends(sorts: &[Sort]) -> bool {
+    sorts.last().is_some_and(|sort| sort.descending)
+}
+
+/// Keyset condition in expanded form: (a > x) OR (a = x AND b > y) OR (a = x AND b = y AND id > z).
+/// MariaDB does not range-scan row values.
+fn beyond(sorts: &[Sort], place: &Place) -> Condition {
+    let mut alternatives = Condition::any();
+    let mut equal: Vec<Expr> = Vec::new();
+    let further = |column: &'static str, value: Value, descending: bool| {
+        if descending {
+            Expr::col(column).lt(value)
+        } else {
+            Expr::col(column).gt(value)
+        }
+    };
+    let all = |equal: &[Expr], last: Expr| equal.iter().cloned().fold(Condition::all(), Condition::add).add(last);
+    for (sort, value) in sorts.iter().zip(&place.values) {
+        let Some(value) = sort.key.bind(value) else { continue };
+        let column = sort.key.column();
+        alternatives = alternatives.add(all(&equal, further(column, value.clone(), sort.descending)));
+        equal.push(Expr::col(column).eq(value));
+    }
+    alternatives.add(all(&equal, further("id", place.id.uuid().into(), id_descends(sorts))))
+}
+
+fn filtered(filter: &Filter) -> SelectStatement {
+    let mut select = Query::select();
+    select.from("tasks");
+    select.and_where(Expr::col("project_id").is_in(padded(filter.projects.iter().copied())));
+    if let [workspace] = filter.workspaces[..] {
+        // Lets a list of a whole workspace walk the index of the workspace.
+        select.and_where(Expr::col("workspace_id").eq(id(workspace)));
+    }
+    select.and_where(if filter.deleted {
+        Expr::col("deleted_at").is_not_null()
+    } else {
+        Expr::col("deleted_at").is_null()
+    });
+    match filter.archived {
+        Archived::Exclude => select.and_where(Expr::col("archived_at").is_null()),
+        Archived::Only => select.and_where(Expr::col("archived_at").is_not_null()),
+        Archived::Any => &mut select,
+    };
+    match filter.parent {
+        Some(Parent::TopLevel) => select.and_where(Expr::col("parent_id").is_null()),
+        Some(Parent::Of(parent)) => select.and_where(Expr::col("parent_id").eq(id(parent))),
+        None => &mut select,
+    };
+    columns_in(&mut select, filter);
+    times(&mut select, filter);
+    links(&mut select, filter);
+    if let Some(text) = &filter.text {
+        select.cond_where(matches_text(filter, text));
+    }
+    select
+}
+
+fn columns_in(select: &mut SelectStatement, filter: &Filter) {
+    if !filter.statuses.is_empty() {
+        select.and_where(Expr::col("status").is_in(filter.statuses.iter().map(|status| status.as_str())));
+    }
+    if !filter.states.is_empty() {
+        select.and_where(Expr::col("state_id").is_in(padded(filter.states.iter().copied())));
+    }
+    if !filter.priorities.is_empty() {
+        select.and_where(Expr::col("priority").is_in(filter.priorities.iter().map(|priority| priority.rank())));
+    }
+    if !filter.creators.is_empty() {
+        select.and_where(Expr::col("creator_id").is_in(padded(filter.creators.iter().copied())));
+    }
+}
+
+fn times(select: &mut SelectStatement, filter: &Filter) {
+    // A task without a due date is neither before nor after anything.
+    if filter.due_before.is_some() || filter.due_after.is_some() {
+        select.and_where(Expr::col("due_at").is_not_null());
+    }
+    select.and_where_option(filter.due_before.map(|at| Expr::col("due_sort").lt(micros(at))));
+    select.and_where_option(filter.due_after.map(|at| Expr::col("due_sort").gt(micros(at))));
+    select.and_where_option(filter.updated_since.map(|at| Expr::col("updated_at").gte(micros(at))));
+}
+
+fn links(select: &mut SelectStatement, filter: &Filter) {
+    if !filter.assignees.is_empty() || filter.unassigned {
+        let mut any = Condition::any();
+        if !filter.assignees.is_empty() {
+            any = any.add(Expr::col("id").in_subquery(linked("task_assignees", "user_id", &filter.assignees)));
+        }
+        if filter.unassigned {
+            let assigned = Query::select()
+                .column(("task_assignees", "task_id"))
+                .from("task_assignees")
+                .and_where(Expr::col(("task_assignees", "task_id")).equals(("tasks", "id")))
+                .take();
+            any = any.add(Expr::not_exists(assigned));
+        }
+        select.cond_where(any);
+    }
+    if !filter.labels.is_empty() {
+        select.and_where(Expr::col("id").in_subquery(linked("task_labels", "label_id", &filter.labels)));
+    }
+}
+
+fn linked<T: EntityId>(table: &'static str, column: &'static str, ids: &[T]) -> SelectStatement {
+    Query::select()
+        .column("task_id")
+        .from(table)
+        .and_where(Expr::col(column).is_in(padded(ids.iter().copied())))
+        .take()
+}
+
+fn matches_text(filter: &Filter, text: &TextFilter) -> Condition {
+    let mut words = Condition::all();
+    let with_term = |condition: Condition| {
+        let select = Query::select()
+            .column("task_id")
+            .from("task_terms")
+            .and_where(Expr::col("workspace_id").is_in(padded(filter.workspaces.iter().copied())))
+            .cond_where(condition)
+            .take();
+        Expr::col("id").in_subquery(select)
+    };
+    for word in &text.query.words {
+        words = words.add(with_term(Condition::all().add(Expr::col("term").eq(word.as_str()))));
+    }
+    if let Some(prefix) = &text.query.prefix {
+        let range = Condition::all()
+            .add(Expr::col("term").gte(prefix.as_str()))
+            .add(Expr::col("term").lte(terms::prefix_end(prefix)));
+        words = words.add(with_term(range));
+    }
+    if text.query == terms::Query::default() {
+        // Nothing but punctuation: nothing can match.
+        words = words.add(Expr::val(1_i32).eq(0_i32));
+    }
+    match &text.key {
+        Some((projects, number)) if !projects.is_empty() => Condition::any().add(words).add(
+            Expr::col("project_id")
+                .is_in(padded(projects.iter().copied()))
+                .and(Expr::col("number").eq(*number)),
+        ),
+        _ => words,
+    }
+}

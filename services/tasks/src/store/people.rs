@@ -1,0 +1,122 @@
+//! Assignees and labels of tasks.
+
+use std::collections::HashMap;
+
+use kernel::Timestamp;
+use kernel::ids::{TaskId, UserId, WorkspaceId};
+use platform::db::{Db, DbError, FromRow, Row, Unit};
+use sea_query::{Expr, ExprTrait, Query};
+
+use super::{id, micros, padded};
+use crate::model::{LabelId, Task};
+
+struct Link<T>(TaskId, T);
+
+impl<T: kernel::ids::EntityId> FromRow for Link<T> {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self(row.id(0)?, row.id(1)?))
+    }
+}
+
+/// Fills in assignees and labels: two statements, however many tasks.
+pub(crate) async fn attach(db: &Db, tasks: &mut [Task]) -> Result<(), DbError> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let ids = || padded(tasks.iter().map(|task| task.id));
+    let assignees = Query::select()
+        .columns(["task_id", "user_id"])
+        .from("task_assignees")
+        .and_where(Expr::col("task_id").is_in(ids()))
+        .take();
+    let labels = Query::select()
+        .columns(["task_id", "label_id"])
+        .from("task_labels")
+        .and_where(Expr::col("task_id").is_in(ids()))
+        .take();
+    let mut assignees = grouped(db.all::<Link<UserId>>(assignees).await?);
+    let mut labels = grouped(db.all::<Link<LabelId>>(labels).await?);
+    for task in tasks {
+        task.assignee_ids = assignees.remove(&task.id).unwrap_or_default();
+        task.label_ids = labels.remove(&task.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn grouped<T: Ord>(links: Vec<Link<T>>) -> HashMap<TaskId, Vec<T>> {
+    let mut by_task: HashMap<TaskId, Vec<T>> = HashMap::new();
+    for Link(task_id, value) in links {
+        by_task.entry(task_id).or_default().push(value);
+    }
+    // Sorted here: engines need not agree on an order nobody asked them for.
+    by_task.values_mut().for_each(|values| values.sort_unstable());
+    by_task
+}
+
+pub(crate) fn assign(unit: &mut Unit, task: &Task, users: &[UserId], now: Timestamp) {
+    if users.is_empty() {
+        return;
+    }
+    let mut insert = Query::insert();
+    insert
+        .into_table("task_assignees")
+        .columns(["task_id", "user_id", "workspace_id", "assigned_at"]);
+    for user in users {
+        insert.values_panic([
+            id(task.id).into(),
+            id(*user).into(),
+            id(task.workspace_id).into(),
+            micros(now).into(),
+        ]);
+    }
+    unit.insert(insert);
+}
+
+pub(crate) fn unassign(unit: &mut Unit, task_id: TaskId, users: &[UserId]) {
+    if users.is_empty() {
+        return;
+    }
+    let delete = Query::delete()
+        .from_table("task_assignees")
+        .and_where(Expr::col("task_id").eq(id(task_id)))
+        .and_where(Expr::col("user_id").is_in(padded(users.iter().copied())))
+        .take();
+    unit.delete(delete);
+}
+
+pub(crate) fn add_labels(unit: &mut Unit, task_id: TaskId, labels: &[LabelId]) {
+    if labels.is_empty() {
+        return;
+    }
+    let mut insert = Query::insert();
+    insert.into_table("task_labels").columns(["task_id", "label_id"]);
+    for label in labels {
+        insert.values_panic([id(task_id).into(), id(*label).into()]);
+    }
+    unit.insert(insert);
+}
+
+pub(crate) fn remove_labels(unit: &mut Unit, task_id: TaskId, labels: &[LabelId]) {
+    if labels.is_empty() {
+        return;
+    }
+    let delete = Query::delete()
+        .from_table("task_labels")
+        .and_where(Expr::col("task_id").eq(id(task_id)))
+        .and_where(Expr::col("label_id").is_in(padded(labels.iter().copied())))
+        .take();
+    unit.delete(delete);
+}
+
+/// Some tasks of a workspace that are assigned to a person.
+pub(crate) async fn list_assigned(db: &Db, workspace_id: WorkspaceId, user_id: UserId, limit: u64) -> Result<Vec<TaskId>, DbError> {
+    let select = Query::select()
+        .column("task_id")
+        .from("task_assignees")
+        .and_where(Expr::col("user_id").eq(id(user_id)))
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .order_by("task_id", sea_query::Order::Asc)
+        .limit(limit)
+        .take();
+    Ok(db.all::<super::IdRow>(select).await?.into_iter().map(|row| TaskId(row.0)).collect())
+}

@@ -1,0 +1,60 @@
+//! Erasing for good. Links, comments, history and terms go with their task (ON DELETE CASCADE).
+
+use kernel::Timestamp;
+use kernel::ids::{TaskId, WorkspaceId};
+use platform::db::{Db, DbError, Unit};
+use sea_query::{Expr, ExprTrait, Order, Query};
+
+use super::{IdRow, id, micros, padded};
+
+/// Some tasks deleted before `deadline`, oldest first.
+pub(crate) async fn list_expired(db: &Db, deadline: Timestamp, limit: u64) -> Result<Vec<TaskId>, DbError> {
+    let select = Query::select()
+        .column("id")
+        .from("tasks")
+        .and_where(Expr::col("deleted_at").lt(micros(deadline)))
+        .order_by("deleted_at", Order::Asc)
+        .limit(limit)
+        .take();
+    Ok(db.all::<IdRow>(select).await?.into_iter().map(|row| TaskId(row.0)).collect())
+}
+
+/// Only rows that are still deleted and expired: one may have been restored since it was listed.
+pub(crate) fn delete_expired(unit: &mut Unit, ids: &[TaskId], deadline: Timestamp) {
+    let delete = Query::delete()
+        .from_table("tasks")
+        .and_where(Expr::col("id").is_in(padded(ids.iter().copied())))
+        .and_where(Expr::col("deleted_at").lt(micros(deadline)))
+        .take();
+    unit.delete(delete);
+}
+
+pub(crate) async fn list_in_workspace(db: &Db, workspace_id: WorkspaceId, limit: u64) -> Result<Vec<TaskId>, DbError> {
+    let select = Query::select()
+        .column("id")
+        .from("tasks")
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .limit(limit)
+        .take();
+    Ok(db.all::<IdRow>(select).await?.into_iter().map(|row| TaskId(row.0)).collect())
+}
+
+pub(crate) fn delete_tasks(unit: &mut Unit, workspace_id: WorkspaceId, ids: &[TaskId]) {
+    let delete = Query::delete()
+        .from_table("tasks")
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .and_where(Expr::col("id").is_in(padded(ids.iter().copied())))
+        .take();
+    unit.delete(delete);
+}
+
+/// What remains of a workspace once its tasks are gone.
+pub(crate) fn delete_settings(unit: &mut Unit, workspace_id: WorkspaceId) {
+    for table in ["labels", "task_states", "task_projects", "task_workspaces"] {
+        let delete = Query::delete()
+            .from_table(table)
+            .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+            .take();
+        unit.delete(delete);
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of service and store on a real database.
