@@ -5,6 +5,7 @@
 
 mod clock;
 mod db;
+pub mod fakes;
 
 pub use clock::FixedClock;
 pub use db::{TestDb, TestServer, engine, prepare_all};

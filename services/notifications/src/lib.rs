@@ -20,6 +20,8 @@ mod jobs;
 mod model;
 mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -39,6 +39,7 @@ pub(crate) fn public_type(internal: &str) -> String {
     let fact = parts.next().unwrap_or(service);
     match (service, fact) {
         ("tasks", "settings_changed") => "task_settings.changed".to_owned(),
+        ("workspaces", "member_invited") => "invitation.created".to_owned(),
         ("workspaces", "role_changed") => "member.role_changed".to_owned(),
         _ => fact.replacen('_', ".", 1),
     }
@@ -56,6 +57,7 @@ mod tests {
             ("tasks.comment_deleted.v1", "comment.deleted"),
             ("tasks.settings_changed.v1", "task_settings.changed"),
             ("workspaces.role_changed.v1", "member.role_changed"),
+            ("workspaces.member_invited.v1", "invitation.created"),
             ("workspaces.member_removed.v1", "member.removed"),
             ("notifications.notification_created.v1", "notification.created"),
         ] {

@@ -164,25 +164,25 @@ impl NotificationsService {
         if draft.about == Some(user.id) {
             content.person_name = None;
         }
+        if let Some(old) = delivery.replaces {
+            store::inbox::replace(unit, user.id, old);
+        }
+        let row = NotificationRow {
+            id: NotificationId::generate(&*self.toolkit.clock),
+            user_id: user.id,
+            event_id: draft.event.id,
+            kind: delivery.kind,
+            workspace_id: Some(draft.workspace_id),
+            project_id: draft.project_id,
+            task_id: draft.task_id,
+            change_key: draft.change_key.clone(),
+            actor_id: draft.event.actor.user_id().filter(|actor| people.contains_key(actor)),
+            content,
+            created_at: self.toolkit.clock.now(),
+            read_at: None,
+        };
+        store::inbox::insert(unit, &row, delivery.channels.in_app)?;
         if delivery.channels.in_app {
-            if let Some(old) = delivery.replaces {
-                store::inbox::replace(unit, user.id, old);
-            }
-            let row = NotificationRow {
-                id: NotificationId::generate(&*self.toolkit.clock),
-                user_id: user.id,
-                event_id: draft.event.id,
-                kind: delivery.kind,
-                workspace_id: Some(draft.workspace_id),
-                project_id: draft.project_id,
-                task_id: draft.task_id,
-                change_key: draft.change_key.clone(),
-                actor_id: draft.event.actor.user_id().filter(|actor| people.contains_key(actor)),
-                content: content.clone(),
-                created_at: self.toolkit.clock.now(),
-                read_at: None,
-            };
-            store::inbox::insert(unit, &row)?;
             unit.emit(&NotificationCreated {
                 notification_id: row.id,
                 user_id: user.id,
@@ -191,7 +191,7 @@ impl NotificationsService {
             });
         }
         if delivery.channels.email && self.may_mail(user) {
-            self.schedule_mail(unit, draft, user, delivery.kind, &content)?;
+            self.schedule_mail(unit, draft, user, delivery.kind, &row.content)?;
         }
         Ok(())
     }
@@ -208,7 +208,9 @@ impl NotificationsService {
             (None, _) => format!("{base}/workspaces/{}", draft.workspace_id),
         };
         let text = mail(kind, content, &user.time_zone, &link, &format!("{base}/settings/notifications"));
-        let key = format!("notification:{}:{}", draft.event.id, user.id);
+        // Replaces a mail of the same change that still waits: the later reason is the more specific one.
+        let change = draft.change_key.clone().unwrap_or_else(|| draft.event.id.to_string());
+        let key = format!("notification:{change}:{}", user.id);
         let mail = Mail {
             to: user.email.clone(),
             subject: text.subject,

@@ -70,9 +70,10 @@ impl Feed {
             let entries = event_log::after(db, self.workspace_id, position, limit as u64).await?;
             return Ok(entries.into_iter().map(Arc::new).collect());
         }
-        if newest <= position || newest < *self.head.borrow() {
-            let from = newest.max(position);
-            for entry in event_log::after(db, self.workspace_id, from, RECENT as u64).await? {
+        // Only a reader at the end extends the memory: what it reads then all fits, and nobody's next entry is pushed out
+        // between the look at `covered` and the answer.
+        if newest <= position {
+            for entry in event_log::after(db, self.workspace_id, position, RECENT as u64).await? {
                 // A gap in the numbers (retention) would make `covered` lie.
                 if recent.back().is_some_and(|last| last.seq + 1 != entry.seq) {
                     recent.clear();

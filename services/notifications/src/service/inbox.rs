@@ -143,7 +143,7 @@ impl NotificationsService {
     pub(crate) async fn dismiss(&self, caller: &Caller, id: NotificationId) -> Result<()> {
         let row = self.get_notification(caller, id).await?;
         let mut unit = Unit::new(caller);
-        store::dismiss(&mut unit, row.user_id, id);
+        store::dismiss(&mut unit, row.user_id, id, caller.now);
         self.db.apply(unit).await?;
         Ok(())
     }

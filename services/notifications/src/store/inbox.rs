@@ -22,6 +22,7 @@ enum Notifications {
     ProjectId,
     TaskId,
     NeedsAccess,
+    InApp,
     ChangeKey,
     ActorId,
     Content,
@@ -85,13 +86,13 @@ impl FromRow for NotificationRow {
     }
 }
 
-pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow) -> kernel::Result<()> {
+/// Without `in_app` the row only remembers that the person was told.
+pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, in_app: bool) -> kernel::Result<()> {
     let content = serde_json::to_string(&row.content).map_err(kernel::Error::internal)?;
     unit.insert(
         Query::insert()
             .into_table(N::Table)
-            .columns(COLUMNS)
-            .columns([N::NeedsAccess])
+            .columns(COLUMNS.into_iter().chain([N::NeedsAccess, N::InApp]))
             .values_panic([
                 row.id.uuid().into(),
                 row.user_id.uuid().into(),
@@ -106,6 +107,7 @@ pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow) -> kernel::Result<(
                 row.created_at.as_micros().into(),
                 row.read_at.map(Timestamp::as_micros).into(),
                 row.kind.needs_access().into(),
+                in_app.into(),
             ])
             .to_owned(),
     );
@@ -136,6 +138,7 @@ pub(crate) async fn scopes(db: &Db, user_id: UserId) -> Result<Vec<Scope>, DbErr
             .columns([N::WorkspaceId, N::ProjectId])
             .from(N::Table)
             .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
+            .and_where(Expr::col(N::InApp).eq(true))
             .and_where(Expr::col(N::NeedsAccess).eq(true))
             .and_where(Expr::col(N::WorkspaceId).is_not_null())
             .to_owned(),
@@ -156,7 +159,10 @@ pub(crate) struct Filter {
 }
 
 fn matching(select: &mut SelectStatement, user_id: UserId, filter: &Filter) {
-    select.from(N::Table).and_where(Expr::col(N::UserId).eq(user_id.uuid()));
+    select
+        .from(N::Table)
+        .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
+        .and_where(Expr::col(N::InApp).eq(true));
     if let Some(unread) = filter.unread {
         select.and_where(if unread {
             Expr::col(N::ReadAt).is_null()
@@ -251,6 +257,7 @@ pub(crate) async fn find(db: &Db, user_id: UserId, id: NotificationId) -> Result
             .from(N::Table)
             .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
             .and_where(Expr::col(N::Id).eq(id.uuid()))
+            .and_where(Expr::col(N::InApp).eq(true))
             .to_owned(),
     )
     .await
@@ -297,13 +304,17 @@ pub(crate) fn read_all(unit: &mut Unit, user_id: UserId, workspace_id: Option<Wo
     unit.update(update);
 }
 
-/// 404 when it has gone already.
-pub(crate) fn dismiss(unit: &mut Unit, user_id: UserId, id: NotificationId) {
-    unit.delete_guarded(
-        Query::delete()
-            .from_table(N::Table)
+/// Takes it out of the inbox; 404 when it has gone already. The row stays until retention, so that a second event of
+/// the same change does not bring it back.
+pub(crate) fn dismiss(unit: &mut Unit, user_id: UserId, id: NotificationId, now: Timestamp) {
+    unit.update_guarded(
+        Query::update()
+            .table(N::Table)
+            .value(N::InApp, false)
+            .value(N::ReadAt, now.as_micros())
             .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
             .and_where(Expr::col(N::Id).eq(id.uuid()))
+            .and_where(Expr::col(N::InApp).eq(true))
             .to_owned(),
         NOT_FOUND,
     );

@@ -9,6 +9,8 @@ CREATE TABLE notifications (
     task_id BINARY(16) NULL,
     -- The row is shown only while its reader has access to the workspace (and project) it speaks of.
     needs_access BOOLEAN NOT NULL,
+    -- False for rows that only record a mail, and for dismissed ones: nobody is told twice of the same change.
+    in_app BOOLEAN NOT NULL,
     change_key VARCHAR(80) NULL,
     actor_id BINARY(16) NULL,
     content LONGTEXT NOT NULL,
@@ -18,9 +20,11 @@ CREATE TABLE notifications (
 
 CREATE UNIQUE INDEX notifications_event_user ON notifications (event_id, user_id);
 
-CREATE INDEX notifications_inbox ON notifications (user_id, created_at, id);
+CREATE INDEX notifications_inbox ON notifications (user_id, in_app, created_at, id);
 
-CREATE INDEX notifications_unread ON notifications (user_id, read_at, workspace_id, project_id);
+CREATE INDEX notifications_unread ON notifications (user_id, in_app, read_at);
+
+CREATE INDEX notifications_scope ON notifications (user_id, in_app, needs_access, workspace_id, project_id);
 
 CREATE INDEX notifications_change ON notifications (change_key);
 
