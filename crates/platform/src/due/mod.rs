@@ -3,6 +3,7 @@
 mod runner;
 pub mod store;
 
+pub(crate) use runner::backoff;
 pub use runner::{DueConfig, DueRunner, spawn_sweep};
 
 use std::time::Duration;
