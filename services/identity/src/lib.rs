@@ -1,1 +1,37 @@
+//! identity: who people are, how they prove it, and whether their sessions live.
+//!
+//! Rules that hold everywhere in here:
+//! - A refresh token is good for one use; its successor is derived, so two nodes agree on it. Replaying an older one
+//!   ends the whole session.
+//! - What lies in the database lets nobody in: passwords are Argon2id, tokens SHA-256, signing keys and the set-up code
+//!   are derived from the installation secret, which lies elsewhere.
+//! - An access token says who, never what they may do. Every request asks whether its session is still live.
+//! - Where verification is required, answers, writes and work are the same for known and unknown addresses; mails are
+//!   decided on later, by the due handler.
+//!
+//! Events out: [`contracts::identity::events`]. Events in: none.
 
+mod api;
+mod config;
+mod error;
+mod http;
+mod jobs;
+mod model;
+mod service;
+mod store;
+
+pub use config::{Config, EmailVerification, PasswordConfig, Registration, ThrottleConfig};
+pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
+
+/// The database of identity.
+pub const SCHEMA: platform::db::Schema = platform::db::Schema {
+    service: "identity",
+    migrations: platform::migrations!["0001_init"],
+    unique_rules: &[platform::db::UniqueRule {
+        constraint: "users_email_key",
+        columns: "users.email",
+        pointer: "/email",
+        code: "identity.email.taken",
+        detail: "An account with this e-mail address exists already.",
+    }],
+};

@@ -1,0 +1,95 @@
+//! What can go wrong in identity, with stable codes.
+
+use std::time::Duration;
+
+use kernel::{Error, ErrorKind};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum IdentityError {
+    /// Unknown address, wrong password, disabled, locked: one answer for all.
+    #[error("The e-mail address or the password is wrong.")]
+    InvalidCredentials,
+    /// Only after the right password was given.
+    #[error("Prove your e-mail address first: use the link in the mail we sent, or ask for a new one.")]
+    EmailUnverified,
+    #[error("Too many tries; wait before the next one.")]
+    Throttled(Duration),
+    #[error("The refresh token is not valid; sign in again.")]
+    RefreshInvalid,
+    #[error("No refresh token was given, neither in the body nor as a cookie.")]
+    RefreshMissing,
+    #[error("This page may not use the refresh cookie.")]
+    OriginNotAllowed,
+    #[error("Registration is closed; ask the administrator for an account.")]
+    RegistrationClosed,
+    #[error("Registration needs a valid invitation for this address.")]
+    InvitationRequired,
+    #[error("An account with this e-mail address exists already.")]
+    EmailTaken,
+    #[error("The link is not valid: it was used, has expired or was replaced by a newer one.")]
+    LinkInvalid,
+    #[error("The set-up code is wrong.")]
+    SetupCodeInvalid,
+    #[error("The installation has an administrator already.")]
+    SetupDone,
+    #[error("Only an administrator of the installation may do this.")]
+    AdminOnly,
+    #[error("No such person.")]
+    UserNotFound,
+    #[error("No such session.")]
+    SessionNotFound,
+    #[error("The last administrator of the installation must stay.")]
+    LastAdmin,
+    #[error("The account was deleted.")]
+    UserDeleted,
+}
+
+impl IdentityError {
+    const fn kind(self) -> ErrorKind {
+        match self {
+            Self::InvalidCredentials | Self::RefreshInvalid | Self::RefreshMissing => ErrorKind::Unauthenticated,
+            Self::EmailUnverified
+            | Self::OriginNotAllowed
+            | Self::RegistrationClosed
+            | Self::InvitationRequired
+            | Self::SetupCodeInvalid
+            | Self::AdminOnly => ErrorKind::Forbidden,
+            Self::Throttled(_) => ErrorKind::RateLimited,
+            Self::EmailTaken | Self::SetupDone | Self::LastAdmin | Self::UserDeleted => ErrorKind::Conflict,
+            Self::LinkInvalid => ErrorKind::Gone,
+            Self::UserNotFound | Self::SessionNotFound => ErrorKind::NotFound,
+        }
+    }
+
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "identity.credentials.invalid",
+            Self::EmailUnverified => "identity.email.unverified",
+            Self::Throttled(_) => "identity.sign_in.throttled",
+            Self::RefreshInvalid => "identity.refresh.invalid",
+            Self::RefreshMissing => "identity.refresh.missing",
+            Self::OriginNotAllowed => "identity.refresh.origin_not_allowed",
+            Self::RegistrationClosed => "identity.registration.closed",
+            Self::InvitationRequired => "identity.registration.invitation_required",
+            Self::EmailTaken => "identity.email.taken",
+            Self::LinkInvalid => "identity.link.invalid",
+            Self::SetupCodeInvalid => "identity.setup.code_invalid",
+            Self::SetupDone => "identity.setup.done",
+            Self::AdminOnly => "identity.admin.required",
+            Self::UserNotFound => "identity.user.not_found",
+            Self::SessionNotFound => "identity.session.not_found",
+            Self::LastAdmin => "identity.admin.last",
+            Self::UserDeleted => "identity.user.deleted",
+        }
+    }
+}
+
+impl From<IdentityError> for Error {
+    fn from(error: IdentityError) -> Self {
+        let public = Self::new(error.kind(), error.code(), error.to_string());
+        match error {
+            IdentityError::Throttled(wait) => public.with_retry_after(wait),
+            _ => public,
+        }
+    }
+}

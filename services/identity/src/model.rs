@@ -1,0 +1,9 @@
+//! Pure rules: addresses, passwords, tokens, session life, throttling. No I/O.
+
+pub(crate) mod email;
+pub(crate) mod password;
+pub(crate) mod profile;
+pub(crate) mod session;
+pub(crate) mod throttle;
+pub(crate) mod token;
+pub(crate) mod user;

@@ -1,0 +1,84 @@
+//! Signing in with address and password.
+
+use kernel::ids::UserId;
+use kernel::{Error, ErrorKind, Result};
+use platform::Caller;
+use platform::db::{DbError, Guard, Unit};
+use secrecy::SecretString;
+
+use super::throttling::Attempt;
+use super::{IdentityService, SignedIn, audit, without_idempotency};
+use crate::error::IdentityError;
+use crate::model::email::EmailAddress;
+use crate::model::user::User;
+use crate::store;
+
+/// The password or the account's state changed while it was being checked.
+const CHANGED: Guard = Guard {
+    kind: ErrorKind::Unauthenticated,
+    code: "identity.credentials.invalid",
+    detail: "The e-mail address or the password is wrong.",
+};
+
+impl IdentityService {
+    /// One answer, in one time, for an unknown address, a wrong password and an account that may not sign in.
+    pub(crate) async fn sign_in(&self, caller: &Caller, email: &str, password: &SecretString) -> Result<SignedIn> {
+        let caller = without_idempotency(caller);
+        let attempt = self.admit(&caller, email).await?;
+        let user = match EmailAddress::parse(email) {
+            Some(email) => store::users::find_by_email(&self.db, email.as_str()).await?,
+            None => None,
+        };
+        let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
+        let verified = self.hasher.verify(stored, password).await?;
+        let Some(user) = user.filter(|user| verified.matches && user.is_active()) else {
+            audit(&caller, "sign_in", None, "wrong address or password, or account not active");
+            return Err(IdentityError::InvalidCredentials.into());
+        };
+        if self.config.verification_required() && !user.email_verified {
+            return self.refuse_unverified(&caller, user.id, attempt).await;
+        }
+        let better_hash = if verified.outdated {
+            Some(self.hasher.hash(password).await?)
+        } else {
+            None
+        };
+
+        let mut unit = Unit::new(&caller);
+        store::users::require_unchanged_credentials(&mut unit, &user, CHANGED);
+        let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
+        attempt.succeed(&mut unit);
+        if let Some(hash) = &better_hash {
+            store::users::replace_hash(&mut unit, &user, hash);
+        }
+        match self.db.apply(unit).await {
+            Err(DbError::Guard(guard)) if guard == CHANGED => return Err(IdentityError::InvalidCredentials.into()),
+            other => other?,
+        };
+        audit(&caller, "sign_in", Some(user.id), "ok");
+        self.finish_sign_in(user, session, refresh, caller.now).await
+    }
+
+    /// The password was right, so saying why tells a stranger nothing.
+    async fn refuse_unverified<T>(&self, caller: &Caller, user_id: UserId, attempt: Attempt) -> Result<T> {
+        let mut unit = Unit::new(caller);
+        attempt.succeed(&mut unit);
+        self.db.apply(unit).await?;
+        audit(caller, "sign_in", Some(user_id), "address not verified");
+        Err(IdentityError::EmailUnverified.into())
+    }
+
+    /// Asks for the password again before something that cannot be taken back. Throttled like a sign-in.
+    pub(crate) async fn confirm_password(&self, caller: &Caller, user: &User, password: &SecretString, pointer: &str) -> Result<()> {
+        let attempt = self.admit(caller, user.email.as_deref().unwrap_or_default()).await?;
+        let verified = self.hasher.verify(user.password_hash.as_deref(), password).await?;
+        if !verified.matches {
+            audit(caller, "confirm_password", Some(user.id), "wrong password");
+            return Err(Error::invalid_field(pointer, "wrong_password", "is not your current password"));
+        }
+        let mut unit = Unit::new(&without_idempotency(caller));
+        attempt.succeed(&mut unit);
+        self.db.apply(unit).await?;
+        Ok(())
+    }
+}

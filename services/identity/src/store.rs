@@ -1,0 +1,8 @@
+//! SQL of identity, one module per aggregate: free functions over `&Db` to read and `&mut Unit` to write.
+
+pub(crate) mod keys;
+pub(crate) mod mail_tokens;
+pub(crate) mod sessions;
+pub(crate) mod setup;
+pub(crate) mod throttles;
+pub(crate) mod users;
