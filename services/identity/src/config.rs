@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use platform::config::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,9 @@ pub struct PasswordConfig {
     pub argon2_iterations: u32,
     /// Argon2id lanes.
     pub argon2_parallelism: u32,
+    /// Mixed into passwords before hashing (HMAC-SHA256) and kept outside the database. Passwords set before it was given
+    /// go on working; losing it loses every password set since.
+    pub pepper: Option<Secret>,
 }
 
 /// How failed sign-ins slow down further tries.
@@ -126,6 +130,7 @@ impl Default for PasswordConfig {
             argon2_memory_kib: 19_456,
             argon2_iterations: 2,
             argon2_parallelism: 1,
+            pepper: None,
         }
     }
 }
@@ -159,14 +164,26 @@ impl Config {
             (60..=900).contains(&self.access_token_seconds),
             "identity.access_token_seconds must be between 60 and 900",
         );
-        demand((1..=365).contains(&self.session_days), "identity.session_days must be between 1 and 365");
+        demand(
+            (1..=365).contains(&self.session_days),
+            "identity.session_days must be between 1 and 365",
+        );
         demand(
             (1..=self.session_days).contains(&self.session_idle_days),
             "identity.session_idle_days must be between 1 and identity.session_days",
         );
-        demand(self.refresh_grace_seconds <= 10, "identity.refresh_grace_seconds must be at most 10");
-        demand((1..=365).contains(&self.signing_key_days), "identity.signing_key_days must be between 1 and 365");
-        demand((1..=168).contains(&self.verify_link_hours), "identity.verify_link_hours must be between 1 and 168");
+        demand(
+            self.refresh_grace_seconds <= 10,
+            "identity.refresh_grace_seconds must be at most 10",
+        );
+        demand(
+            (1..=365).contains(&self.signing_key_days),
+            "identity.signing_key_days must be between 1 and 365",
+        );
+        demand(
+            (1..=168).contains(&self.verify_link_hours),
+            "identity.verify_link_hours must be between 1 and 168",
+        );
         demand(
             (5..=1_440).contains(&self.reset_link_minutes),
             "identity.reset_link_minutes must be between 5 and 1440",

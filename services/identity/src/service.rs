@@ -24,7 +24,6 @@ use platform::db::{Db, Unit};
 use platform::mail::Mailer;
 use platform::signals::Signal;
 use platform::{Caller, Toolkit};
-use secrecy::SecretString;
 
 use crate::config::Config;
 use crate::model::password::PasswordPolicy;
@@ -34,8 +33,8 @@ use crate::store;
 use crate::store::sessions::Which;
 
 pub(crate) use accounts::ProfileChange;
-pub use administration::{CreateUser, CreatedUser};
 pub(crate) use administration::ListUsers;
+pub use administration::{CreateUser, CreatedUser};
 pub(crate) use audit::audit;
 pub(crate) use mails::MailJob;
 pub(crate) use passwords::ChangePassword;
@@ -51,8 +50,6 @@ pub struct Installation {
     /// Where people reach the installation, without a trailing slash: `https://guildhall.example.org`.
     /// Also `iss` of access tokens.
     pub public_url: String,
-    /// Mixed into passwords before hashing; kept outside the database. Losing it loses every password.
-    pub pepper: Option<SecretString>,
 }
 
 /// Accounts, sessions and keys.
@@ -83,7 +80,7 @@ impl IdentityService {
         let keyring = Keyring::derive(&installation.secret);
         Arc::new(Self {
             policy: PasswordPolicy::new(&config.password, read_blocklist(&config)),
-            hasher: hashing::Hasher::new(&config.password, installation.pepper),
+            hasher: hashing::Hasher::new(&config.password),
             signer: signing::Signer::default(),
             throttle: throttling::Throttle::new(&config.throttle),
             public_url: installation.public_url.trim_end_matches('/').to_owned(),

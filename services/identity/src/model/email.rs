@@ -26,7 +26,11 @@ impl EmailAddress {
     pub(crate) fn parse_field(text: &str, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Self> {
         let parsed = Self::parse(text);
         if parsed.is_none() {
-            errors.push(FieldError::new(pointer, "invalid_email", "must be an e-mail address such as ada@example.org"));
+            errors.push(FieldError::new(
+                pointer,
+                "invalid_email",
+                "must be an e-mail address such as ada@example.org",
+            ));
         }
         parsed
     }
@@ -46,9 +50,7 @@ fn local_ok(local: &str) -> bool {
         && !local.starts_with('.')
         && !local.ends_with('.')
         && !local.contains("..")
-        && local
-            .chars()
-            .all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c))
+        && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c))
 }
 
 fn domain_ok(domain: &str) -> bool {
@@ -62,7 +64,9 @@ fn domain_ok(domain: &str) -> bool {
                 && !label.ends_with('-')
                 && label.chars().all(|c| c.is_alphanumeric() || c == '-')
         })
-        && labels.last().is_some_and(|top| top.len() >= 2 && !top.chars().all(|c| c.is_ascii_digit()))
+        && labels
+            .last()
+            .is_some_and(|top| top.len() >= 2 && !top.chars().all(|c| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -79,8 +83,26 @@ mod tests {
         let long_local = format!("{}@example.org", "a".repeat(65));
         let long = format!("a@{}.example.org", vec!["b".repeat(60); 4].join("."));
         for bad in [
-            "", "@", "a@", "@b.org", "a@b", "a b@c.org", "a@b..org", ".a@b.org", "a.@b.org", "a..b@c.org", "a@-b.org", "a@b.1", "a@b.c",
-            "a\0@b.org", "a@b.org\n", "a\"b@c.org", "a@b@c.org\u{0}", "a@[127.0.0.1]", &long_local, &long,
+            "",
+            "@",
+            "a@",
+            "@b.org",
+            "a@b",
+            "a b@c.org",
+            "a@b..org",
+            ".a@b.org",
+            "a.@b.org",
+            "a..b@c.org",
+            "a@-b.org",
+            "a@b.1",
+            "a@b.c",
+            "a\0@b.org",
+            "a@b.org\n",
+            "a\"b@c.org",
+            "a@b@c.org\u{0}",
+            "a@[127.0.0.1]",
+            &long_local,
+            &long,
         ] {
             if bad == "a@b.org\n" {
                 // Trimmed like any surrounding white space; nothing of it is left to smuggle a header line.

@@ -31,7 +31,11 @@ impl PasswordPolicy {
                 .map(|word| (*word).to_owned())
                 .chain(config.context_words.iter().cloned())
                 .collect(),
-            blocked: blocked.into_iter().map(|line| line.trim().to_lowercase()).filter(|line| !line.is_empty()).collect(),
+            blocked: blocked
+                .into_iter()
+                .map(|line| line.trim().to_lowercase())
+                .filter(|line| !line.is_empty())
+                .collect(),
         }
     }
 
@@ -55,7 +59,11 @@ impl PasswordPolicy {
                 "must not be your name, your address or the product's name",
             ));
         } else if self.blocked.contains(&password.to_lowercase()) {
-            errors.push(FieldError::new(pointer, "breached", "is on a list of known passwords; choose another"));
+            errors.push(FieldError::new(
+                pointer,
+                "breached",
+                "is on a list of known passwords; choose another",
+            ));
         } else if let Some(advice) = self.guessable(password, words) {
             errors.push(FieldError::new(pointer, "too_guessable", advice));
         }
@@ -82,7 +90,11 @@ impl PasswordPolicy {
             .context_words
             .iter()
             .map(String::as_str)
-            .chain(words.iter().flat_map(|word| std::iter::once(*word).chain(word.split(|c: char| !c.is_alphanumeric()))))
+            .chain(
+                words
+                    .iter()
+                    .flat_map(|word| std::iter::once(*word).chain(word.split(|c: char| !c.is_alphanumeric()))),
+            )
             .filter(|word| word.len() > 2)
             .collect();
         let estimate = zxcvbn::zxcvbn(password, &inputs);
@@ -134,18 +146,39 @@ mod tests {
         assert_eq!(codes(&policy(), "kQ9$zpf"), ["too_short"]);
         assert_eq!(codes(&policy(), "kQ9$zpfv"), Vec::<String>::new());
         assert_eq!(codes(&policy(), "ééééééé"), ["too_short"], "14 bytes are 7 characters");
-        let hardened = PasswordPolicy::new(&PasswordConfig { hardened: true, ..PasswordConfig::default() }, []);
+        let hardened = PasswordPolicy::new(
+            &PasswordConfig {
+                hardened: true,
+                ..PasswordConfig::default()
+            },
+            [],
+        );
         assert_eq!(codes(&hardened, "kQ9$zpfvLm2#tR"), ["too_short"]);
         assert_eq!(codes(&hardened, "kQ9$zpfvLm2#tRx"), Vec::<String>::new());
     }
 
     #[test]
     fn sec_03_common_breached_and_own_words_are_refused() {
-        for common in ["password", "12345678", "qwertyuiop", "iloveyou", "Password1", "letmein123", "aaaaaaaaaaaaaaaa"] {
+        for common in [
+            "password",
+            "12345678",
+            "qwertyuiop",
+            "iloveyou",
+            "Password1",
+            "letmein123",
+            "aaaaaaaaaaaaaaaa",
+        ] {
             assert_eq!(codes(&policy(), common), ["too_guessable"], "{common}");
         }
         assert_eq!(codes(&policy(), "correct horse battery staple"), ["breached"]);
-        for own in ["Guildhall1", "guildhall2026", "Lovelace!", "adalovelace", "ada.lovelace@example.org", "lovelacelovelace"] {
+        for own in [
+            "Guildhall1",
+            "guildhall2026",
+            "Lovelace!",
+            "adalovelace",
+            "ada.lovelace@example.org",
+            "lovelacelovelace",
+        ] {
             assert_eq!(codes(&policy(), own), ["contains_known_word"], "{own}");
         }
     }

@@ -27,14 +27,17 @@ pub(crate) fn parse_name(text: &str, pointer: &str, errors: &mut Vec<FieldError>
     }
 }
 
-/// An IANA time zone name, in its canonical spelling.
+/// An IANA time zone name.
 pub(crate) fn parse_time_zone(text: &str, pointer: &str, errors: &mut Vec<FieldError>) -> Option<String> {
-    let found = (text.len() <= 64).then(|| jiff::tz::db().get(text).ok()).flatten();
-    let name = found.and_then(|zone| zone.iana_name().map(str::to_owned));
-    if name.is_none() {
-        errors.push(FieldError::new(pointer, "unknown_time_zone", "must be an IANA time zone such as Europe/Berlin"));
+    let known = text.len() <= 64 && kernel::time::is_time_zone(text);
+    if !known {
+        errors.push(FieldError::new(
+            pointer,
+            "unknown_time_zone",
+            "must be an IANA time zone such as Europe/Berlin",
+        ));
     }
-    name
+    known.then(|| text.to_owned())
 }
 
 /// A language tag of the usual shape (BCP 47): language, then script, region and variants.
@@ -47,7 +50,11 @@ pub(crate) fn parse_locale(text: &str, pointer: &str, errors: &mut Vec<FieldErro
             && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
     };
     if !valid {
-        errors.push(FieldError::new(pointer, "invalid_locale", "must be a language tag such as en or pt-BR"));
+        errors.push(FieldError::new(
+            pointer,
+            "invalid_locale",
+            "must be a language tag such as en or pt-BR",
+        ));
     }
     valid.then(|| text.to_owned())
 }

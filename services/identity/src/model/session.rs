@@ -90,9 +90,15 @@ mod tests {
         assert_eq!(judge(4, Timestamp::from_micros(110_000_001)), RefreshVerdict::Replay);
         assert_eq!(judge(3, at(100)), RefreshVerdict::Replay, "grandparent");
         assert_eq!(judge(5, at(500)), RefreshVerdict::Dead, "idle");
-        let ended = Session { ended_at: Some(at(101)), ..session(5) };
+        let ended = Session {
+            ended_at: Some(at(101)),
+            ..session(5)
+        };
         assert_eq!(judge_refresh(&ended, 5, at(102), grace), RefreshVerdict::Dead);
-        let old = Session { idle_expires_at: at(5_000), ..session(5) };
+        let old = Session {
+            idle_expires_at: at(5_000),
+            ..session(5)
+        };
         assert_eq!(judge_refresh(&old, 5, at(1_000), grace), RefreshVerdict::Dead, "absolute");
     }
 }

@@ -93,14 +93,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(count: i64) -> Option<Failures> {
-        Some(Failures { count, last_failed_at: Timestamp::from_seconds(1_000) })
+        Some(Failures {
+            count,
+            last_failed_at: Timestamp::from_seconds(1_000),
+        })
     }
 
     #[test]
     fn sec_07_delays_double_up_to_a_cap_and_never_lock_for_ever() {
         let policy = Policy::account(&ThrottleConfig::default());
         let seconds: Vec<u64> = (0..20).map(|n| policy.delay(n).as_secs()).collect();
-        assert_eq!(seconds, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]);
+        assert_eq!(
+            seconds,
+            [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]
+        );
         assert_eq!(policy.delay(99).as_secs(), 900);
         assert_eq!(policy.delay(100), DAY);
         assert_eq!(policy.delay(i64::MAX), DAY, "even then one try a day is left");
@@ -113,7 +119,10 @@ mod tests {
         assert_eq!(Policy::account(&config).wait(at(8), now), Duration::from_secs(5));
         assert_eq!(Policy::account(&config).wait(at(6), now), Duration::ZERO);
         assert_eq!(Policy::address(&config).wait(at(1_000), now), Duration::from_secs(57));
-        assert_eq!(Policy::address(&config).wait(at(1_000), Timestamp::from_seconds(1_901)), Duration::ZERO);
+        assert_eq!(
+            Policy::address(&config).wait(at(1_000), Timestamp::from_seconds(1_901)),
+            Duration::ZERO
+        );
         assert_eq!(Policy::account(&config).wait(None, now), Duration::ZERO);
     }
 

@@ -93,7 +93,10 @@ fn render(prefix: &str, bytes: &[u8]) -> SecretString {
 
 /// People type codes in lower case, with spaces or without dashes.
 pub(crate) fn fold_code(code: &str) -> String {
-    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_uppercase())
+        .collect()
 }
 
 #[cfg(test)]
@@ -123,7 +126,10 @@ mod tests {
             keys.mail_token("ghv_", b"n").expose_secret().get(4..),
             keys.mail_token("ghp_", b"n").expose_secret().get(4..)
         );
-        assert_eq!(hmac_sha256(&[1; 32], &[b"ab", b"c"]) == hmac_sha256(&[1; 32], &[b"a", b"bc"]), false);
+        assert_eq!(
+            hmac_sha256(&[1; 32], &[b"ab", b"c"]) == hmac_sha256(&[1; 32], &[b"a", b"bc"]),
+            false
+        );
     }
 
     #[test]
@@ -131,7 +137,10 @@ mod tests {
         let code = Keyring::derive(&[7; 32]).setup_code(b"n");
         assert_eq!(code.expose_secret().len(), 31);
         assert_eq!(fold_code(code.expose_secret()).len() * 5, 130);
-        assert_eq!(fold_code(&code.expose_secret().to_lowercase().replace('-', " ")), fold_code(code.expose_secret()));
+        assert_eq!(
+            fold_code(&code.expose_secret().to_lowercase().replace('-', " ")),
+            fold_code(code.expose_secret())
+        );
     }
 
     #[test]

@@ -45,14 +45,17 @@ impl IdentityService {
         if_match.check(user.version)?;
         let (changed, new_email) = Self::apply_change(&user, &change)?;
         if new_email.is_some() {
-            let password = change.current_password.as_ref().ok_or_else(|| {
-                Error::invalid_field("/current_password", "required", "is needed to change the e-mail address")
-            })?;
+            let password = change
+                .current_password
+                .as_ref()
+                .ok_or_else(|| Error::invalid_field("/current_password", "required", "is needed to change the e-mail address"))?;
             self.confirm_password(caller, &user, password, "/current_password").await?;
         }
         let profile_changed = changed.name != user.name || changed.time_zone != user.time_zone || changed.locale != user.locale;
         let changed = User {
-            pending_email: new_email.as_ref().map_or(user.pending_email.clone(), |email| Some(email.as_str().to_owned())),
+            pending_email: new_email
+                .as_ref()
+                .map_or(user.pending_email.clone(), |email| Some(email.as_str().to_owned())),
             updated_at: caller.now,
             version: user.version + 1,
             ..changed
@@ -136,19 +139,14 @@ impl IdentityService {
         }
         store::users::update(&mut unit, &inactive, user.version, Guard::VERSION);
         store::mail_tokens::delete_of_user(&mut unit, user.id);
-        self.end_sessions(&mut unit, user.id, Which::All, status.as_str(), caller.now).await?;
+        self.end_sessions(&mut unit, user.id, Which::All, status.as_str(), caller.now)
+            .await?;
         if deleted {
             store::sessions::erase_traces(&mut unit, user.id);
         }
-        unit.emit(&UserDeactivated {
-            user_id: user.id,
-            deleted,
-        });
+        unit.emit(&UserDeactivated { user_id: user.id, deleted });
         if let Some(email) = user.email.clone() {
-            let job = MailJob::Deactivated {
-                email,
-                status,
-            };
+            let job = MailJob::Deactivated { email, status };
             self.schedule_mail(&mut unit, &job, caller.now);
         }
         self.db.apply(unit).await?;

@@ -73,10 +73,7 @@ impl IdentityService {
             query.status.map_or("", UserStatus::as_str),
             caller.user_id()?
         );
-        let after: Option<Position> = query
-            .cursor
-            .map(|text| self.toolkit.cursors.open(&text, &binding))
-            .transpose()?;
+        let after: Option<Position> = query.cursor.map(|text| self.toolkit.cursors.open(&text, &binding)).transpose()?;
         let filter = UserFilter {
             text,
             status: query.status,
@@ -217,7 +214,8 @@ impl IdentityService {
         let mut unit = Unit::new(&caller);
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
         store::mail_tokens::delete_purpose(&mut unit, user.id, store::mail_tokens::Purpose::ResetPassword);
-        self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now).await?;
+        self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now)
+            .await?;
         self.forget_failures(&mut unit, &caller, user.email.as_deref().unwrap_or_default());
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);
@@ -250,9 +248,8 @@ impl IdentityService {
     }
 
     async fn get_by_email(&self, email: &str) -> Result<User> {
-        let address = EmailAddress::parse(email).ok_or_else(|| {
-            Error::invalid_field("/email", "invalid_email", "must be an e-mail address such as ada@example.org")
-        })?;
+        let address = EmailAddress::parse(email)
+            .ok_or_else(|| Error::invalid_field("/email", "invalid_email", "must be an e-mail address such as ada@example.org"))?;
         let user = store::users::find_by_email(&self.db, address.as_str()).await?;
         Ok(user.ok_or(IdentityError::UserNotFound)?)
     }

@@ -1,22 +1,20 @@
-//! Argon2id on the blocking pool, never more at once than there are cores.
+//! Argon2id behind a bulkhead of its own: never more at once than there are cores, and a queue that ends.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use data_encoding::BASE64_NOPAD;
 use kernel::{Error, Result};
+use platform::bulkhead::Bulkhead;
+use platform::config::Secret;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 
 use crate::config::PasswordConfig;
 use crate::model::token::{hmac_sha256, sha256};
 
 /// Marks a hash whose password was mixed with the pepper first.
 const PEPPERED: &str = "hmac-sha256:";
-/// Longer waits are answered with 503: a queue of hashes would only make everybody's sign-in time out.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// What a check of a password found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub(crate) struct Verified {
 
 pub(crate) struct Hasher {
     recipe: Recipe,
-    permits: Arc<Semaphore>,
+    bulkhead: Bulkhead,
     /// Compared with when there is no such account, so that the answer takes as long.
     dummy: OnceLock<String>,
 }
@@ -36,28 +34,26 @@ pub(crate) struct Hasher {
 #[derive(Clone)]
 struct Recipe {
     params: Params,
-    pepper: Option<SecretString>,
+    pepper: Option<Secret>,
 }
 
 impl Hasher {
-    pub(crate) fn new(config: &PasswordConfig, pepper: Option<SecretString>) -> Self {
+    pub(crate) fn new(config: &PasswordConfig) -> Self {
         // `Config::validate` has refused parameters that Argon2 refuses.
         let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism, None);
         Self {
             recipe: Recipe {
                 params: params.unwrap_or_default(),
-                pepper,
+                pepper: config.pepper.clone(),
             },
-            permits: Arc::new(Semaphore::new(
-                std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2),
-            )),
+            bulkhead: Bulkhead::per_core("password_hashing"),
             dummy: OnceLock::new(),
         }
     }
 
     pub(crate) async fn hash(&self, password: &SecretString) -> Result<String> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.run(move || recipe.hash(&password)).await?
+        self.bulkhead.run(move || recipe.hash(&password)).await?
     }
 
     /// Always does one full Argon2 computation, whether there is a `stored` hash or not.
@@ -68,7 +64,7 @@ impl Hasher {
             None => self.dummy().await?,
         };
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        let verified = self.run(move || recipe.verify(&stored, &password)).await?;
+        let verified = self.bulkhead.run(move || recipe.verify(&stored, &password)).await?;
         Ok(Verified {
             matches: known && verified.matches,
             ..verified
@@ -82,20 +78,6 @@ impl Hasher {
         let nobody = SecretString::from(data_encoding::HEXLOWER.encode(&crate::model::token::random()));
         let made = self.hash(&nobody).await?;
         Ok(self.dummy.get_or_init(|| made).clone())
-    }
-
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let permit = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Error::unavailable(Duration::from_secs(2)))?
-            .map_err(Error::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        })
-        .await
-        .map_err(Error::internal)
     }
 }
 
@@ -159,14 +141,14 @@ mod tests {
 
     #[test]
     fn sec_04_the_default_is_argon2id_with_19_mib_and_two_passes() {
-        let hasher = Hasher::new(&PasswordConfig::default(), None);
+        let hasher = Hasher::new(&PasswordConfig::default());
         let phc = hasher.recipe.hash(&"x".into()).unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
     }
 
     #[tokio::test]
     async fn sec_04_passwords_verify_and_weaker_hashes_are_noticed() {
-        let weak = Hasher::new(&cheap(), None);
+        let weak = Hasher::new(&cheap());
         let stored = weak.hash(&"right horse".into()).await.unwrap();
         let check = |hasher: &Hasher, text: &str| {
             let verified = hasher.recipe.verify(&stored, &text.into());
@@ -174,19 +156,32 @@ mod tests {
         };
         assert_eq!(check(&weak, "right horse"), (true, false));
         assert_eq!(check(&weak, "Right horse"), (false, false));
-        let strong = Hasher::new(&PasswordConfig { argon2_memory_kib: 128, ..cheap() }, None);
+        let strong = Hasher::new(&PasswordConfig {
+            argon2_memory_kib: 128,
+            ..cheap()
+        });
         assert_eq!(check(&strong, "right horse"), (true, true));
-        let peppered = Hasher::new(&cheap(), Some("salt and".into()));
-        assert_eq!(check(&peppered, "right horse"), (true, true), "a pepper given later does not shut people out");
+        let peppered = Hasher::new(&PasswordConfig {
+            pepper: Some(Secret::from("salt and")),
+            ..cheap()
+        });
+        assert_eq!(
+            check(&peppered, "right horse"),
+            (true, true),
+            "a pepper given later does not shut people out"
+        );
         let mixed = peppered.hash(&"right horse".into()).await.unwrap();
         assert!(peppered.recipe.verify(&mixed, &"right horse".into()).matches);
-        assert!(!weak.recipe.verify(&mixed, &"right horse".into()).matches, "worthless without the pepper");
+        assert!(
+            !weak.recipe.verify(&mixed, &"right horse".into()).matches,
+            "worthless without the pepper"
+        );
         assert!(!weak.verify(None, &"right horse".into()).await.unwrap().matches);
     }
 
     #[test]
     fn sec_01_no_truncation() {
-        let hasher = Hasher::new(&cheap(), None);
+        let hasher = Hasher::new(&cheap());
         let long = "a".repeat(255);
         let stored = hasher.recipe.hash(&format!("{long}b").into()).unwrap();
         assert!(!hasher.recipe.verify(&stored, &format!("{long}c").into()).matches);

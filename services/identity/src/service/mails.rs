@@ -117,7 +117,9 @@ impl IdentityService {
                 self.compose_verification(user, nonce, item, true).await
             }
             MailJob::AlreadyRegistered { user_id } => {
-                let user = store::users::find(&self.db, *user_id).await?.filter(|user| user.status != UserStatus::Deleted);
+                let user = store::users::find(&self.db, *user_id)
+                    .await?
+                    .filter(|user| user.status != UserStatus::Deleted);
                 Ok(user.and_then(|user| user.email).map(|email| {
                     let text = format!(
                         "Somebody, perhaps you, tried to register with this address. You have an account already.\n\n\

@@ -59,7 +59,8 @@ impl IdentityService {
         let mut unit = Unit::new(&without_idempotency(caller));
         store::mail_tokens::consume(&mut unit, &token.hash, USED);
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
-        self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now).await?;
+        self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now)
+            .await?;
         self.forget_failures(&mut unit, caller, &token.email);
         if !user.email_verified {
             unit.emit(&contracts::identity::events::EmailVerified {

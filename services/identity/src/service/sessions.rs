@@ -84,7 +84,10 @@ impl IdentityService {
                 return Err(invalid());
             };
             let user_id = presented.session.user_id;
-            let user = store::users::find(&self.db, user_id).await?.filter(User::is_active).ok_or_else(invalid)?;
+            let user = store::users::find(&self.db, user_id)
+                .await?
+                .filter(User::is_active)
+                .ok_or_else(invalid)?;
             let now = caller.now.max(presented.session.rotated_at);
             match judge_refresh(&presented.session, presented.generation, now, self.config.grace()) {
                 RefreshVerdict::Dead => {
@@ -222,9 +225,7 @@ impl IdentityService {
     pub(crate) async fn session_state(&self, request: &CheckSession) -> Result<SessionState> {
         let standing = store::sessions::find_standing(&self.db, request.session_id).await?;
         let live = standing.filter(|standing| {
-            standing.session.user_id == request.user_id
-                && standing.status == UserStatus::Active
-                && standing.session.is_live(self.now())
+            standing.session.user_id == request.user_id && standing.status == UserStatus::Active && standing.session.is_live(self.now())
         });
         Ok(SessionState {
             active: live.is_some(),

@@ -162,7 +162,10 @@ impl IdentityService {
     async fn make_first_keys(&self, rows: &[KeyRow], now: Timestamp) -> Result<()> {
         let mut unit = Unit::new(&self.system("identity.keys"));
         for row in rows.iter().filter(|row| row.slot.is_some()) {
-            tracing::warn!(kid = row.kid, "the signing key was made under another installation secret; making a new one");
+            tracing::warn!(
+                kid = row.kid,
+                "the signing key was made under another installation secret; making a new one"
+            );
             store::keys::retire(&mut unit, &row.kid, now, RACE);
         }
         store::keys::insert(&mut unit, &self.new_key(Slot::Current, now));

@@ -93,7 +93,8 @@ impl IdentityService {
     /// Asks for another verification mail. What happens is decided later, where nobody can time it.
     pub(crate) async fn resend_verification(&self, caller: &Caller, email: &str) -> Result<()> {
         let email = parse_email(email)?;
-        self.schedule_for_address(caller, &MailJob::resend(&email), "resend_verification").await
+        self.schedule_for_address(caller, &MailJob::resend(&email), "resend_verification")
+            .await
     }
 
     /// Asks for a mail to reset the password.

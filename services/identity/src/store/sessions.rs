@@ -77,7 +77,10 @@ impl FromRow for Standing {
 }
 
 fn select() -> SelectStatement {
-    Query::select().columns(COLUMNS.map(|column| ("sessions", column))).from("sessions").take()
+    Query::select()
+        .columns(COLUMNS.map(|column| ("sessions", column)))
+        .from("sessions")
+        .take()
 }
 
 pub(crate) async fn find_by_token(db: &Db, hash: &Hash) -> Result<Option<Presented>, DbError> {
@@ -136,13 +139,11 @@ pub(crate) async fn list(
     let mut query = live(user_id, now);
     if let Some((created_at, id)) = after {
         query.cond_where(
-            Cond::any()
-                .add(Expr::col("created_at").lt(created_at.as_micros()))
-                .add(
-                    Cond::all()
-                        .add(Expr::col("created_at").eq(created_at.as_micros()))
-                        .add(Expr::col("id").lt(id.uuid())),
-                ),
+            Cond::any().add(Expr::col("created_at").lt(created_at.as_micros())).add(
+                Cond::all()
+                    .add(Expr::col("created_at").eq(created_at.as_micros()))
+                    .add(Expr::col("id").lt(id.uuid())),
+            ),
         );
     }
     query.order_by("created_at", Order::Desc).order_by("id", Order::Desc).limit(limit);

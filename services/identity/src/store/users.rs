@@ -100,16 +100,17 @@ pub(crate) async fn list(db: &Db, filter: &UserFilter) -> Result<Vec<User>, DbEr
     };
     if let Some((created_at, id)) = filter.after {
         query.cond_where(
-            Cond::any()
-                .add(Expr::col("created_at").lt(created_at.as_micros()))
-                .add(
-                    Cond::all()
-                        .add(Expr::col("created_at").eq(created_at.as_micros()))
-                        .add(Expr::col("id").lt(id.uuid())),
-                ),
+            Cond::any().add(Expr::col("created_at").lt(created_at.as_micros())).add(
+                Cond::all()
+                    .add(Expr::col("created_at").eq(created_at.as_micros()))
+                    .add(Expr::col("id").lt(id.uuid())),
+            ),
         );
     }
-    query.order_by("created_at", Order::Desc).order_by("id", Order::Desc).limit(filter.limit);
+    query
+        .order_by("created_at", Order::Desc)
+        .order_by("id", Order::Desc)
+        .limit(filter.limit);
     db.all(query).await
 }
 
