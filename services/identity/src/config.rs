@@ -81,7 +81,7 @@ pub struct PasswordConfig {
     pub argon2_parallelism: u32,
     /// Mixed into passwords before hashing (HMAC-SHA256) and kept outside the database. Passwords set before it was given
     /// go on working; losing it loses every password set since.
-    pub pepper: Option<Secret>,
+    pub pepper: Secret,
 }
 
 /// How failed sign-ins slow down further tries.
@@ -130,7 +130,7 @@ impl Default for PasswordConfig {
             argon2_memory_kib: 19_456,
             argon2_iterations: 2,
             argon2_parallelism: 1,
-            pepper: None,
+            pepper: Secret::default(),
         }
     }
 }

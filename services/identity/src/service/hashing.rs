@@ -44,7 +44,7 @@ impl Hasher {
         Self {
             recipe: Recipe {
                 params: params.unwrap_or_default(),
-                pepper: config.pepper.clone(),
+                pepper: Some(config.pepper.clone()).filter(|pepper| !pepper.is_empty()),
             },
             bulkhead: Bulkhead::per_core("password_hashing"),
             dummy: OnceLock::new(),
@@ -90,7 +90,7 @@ impl Recipe {
         let bytes = password.expose_secret().as_bytes();
         match &self.pepper {
             Some(pepper) if peppered => {
-                let key = sha256(pepper.expose_secret().as_bytes());
+                let key = sha256(pepper.expose().as_bytes());
                 BASE64_NOPAD.encode(&hmac_sha256(&key, &[bytes])).into_bytes()
             }
             _ => bytes.to_vec(),
@@ -162,7 +162,7 @@ mod tests {
         });
         assert_eq!(check(&strong, "right horse"), (true, true));
         let peppered = Hasher::new(&PasswordConfig {
-            pepper: Some(Secret::from("salt and")),
+            pepper: Secret::new("salt and"),
             ..cheap()
         });
         assert_eq!(
