@@ -1,5 +1,9 @@
 //! Outgoing mail. Services schedule mails as due work in their unit; the handler sends them.
 
+mod mailbox;
+
+pub use mailbox::{DevMailbox, Received};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
