@@ -1,15 +1,19 @@
 //! Databases for tests: copies of a migrated template.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use platform::db::{Db, DbConfig, Engine, Schema, Statement};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::server;
+
 #[expect(clippy::disallowed_methods, reason = "tests are configured by the environment of `cargo test`")]
-fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -31,28 +35,52 @@ pub fn engine() -> Engine {
 pub struct TestServer {
     config: DbConfig,
     folder: TempDir,
+    /// Name on the server: a PostgreSQL database, a prefix of MySQL databases.
+    name: Option<String>,
 }
 
 impl TestServer {
-    /// An empty place on the engine under test. Every service of an application can be connected to it.
-    pub async fn new() -> Self {
-        Self::on(engine()).await
+    /// A place on the engine under test that holds migrated databases of `schemas`. Every service of an application can
+    /// be connected to its [`TestServer::config`].
+    pub async fn new(schemas: &[Schema]) -> Self {
+        Self::on(engine(), schemas).await
     }
 
-    #[expect(clippy::unused_async, reason = "the servers' databases are made here")]
-    pub async fn on(engine: Engine) -> Self {
+    pub async fn on(engine: Engine, schemas: &[Schema]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = match engine {
-            Engine::Sqlite => DbConfig {
-                url: Some(format!("sqlite:{}", folder.path().display())),
-                sqlite_readers: Some(2),
-                ..DbConfig::default()
-            },
-            Engine::Postgres | Engine::Mysql => panic!("not yet"),
+        let small = DbConfig {
+            max_connections: 8,
+            sqlite_readers: Some(2),
+            ..DbConfig::default()
         };
-        Self { config, folder }
+        let (url, name) = match engine {
+            Engine::Sqlite => {
+                seed_sqlite(folder.path(), schemas).await;
+                (format!("sqlite:{}", folder.path().display()), None)
+            }
+            Engine::Postgres => {
+                let (name, template) = (server::fresh_name(), format!("gh_template_{}", fingerprint(schemas)));
+                server::postgres_template(&template, async |draft| {
+                    let url = Some(server::with_database(&server::postgres_url(), draft));
+                    migrate_all(&DbConfig { url, ..small.clone() }, folder.path(), schemas).await;
+                })
+                .await;
+                server::postgres(&[format!("CREATE DATABASE {name} TEMPLATE {template}")]).await;
+                (server::with_database(&server::postgres_url(), &name), Some(name))
+            }
+            Engine::Mysql => {
+                let name = server::fresh_name();
+                (server::with_database(&server::mysql_url(), &name), Some(name))
+            }
+        };
+        let config = DbConfig { url: Some(url), ..small };
+        if engine == Engine::Mysql {
+            migrate_all(&config, folder.path(), schemas).await;
+        }
+        Self { config, folder, name }
     }
 
+    /// How an application reaches the databases.
     pub const fn config(&self) -> &DbConfig {
         &self.config
     }
@@ -64,34 +92,69 @@ impl TestServer {
 
     /// A migrated database in this place.
     pub async fn db(&self, schema: Schema) -> Db {
-        self.seed(schema).await;
         let db = Db::connect(&self.config, self.folder.path(), schema)
             .await
             .expect("the test database opens");
         db.migrate().await.expect("the migrations run");
         db
     }
+}
 
-    /// Puts a copy of the migrated template in place, where copying is cheaper than migrating.
-    async fn seed(&self, schema: Schema) {
-        if self.config.engine() != Ok(Engine::Sqlite) {
-            return;
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let Some(name) = self.name.take() else { return };
+        if self.config.engine() == Ok(Engine::Postgres) {
+            server::finish(async move { server::postgres(&[format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")]).await });
+        } else {
+            server::finish(async move { server::drop_mysql(&name).await });
         }
-        static TEMPLATES: OnceLock<tokio::sync::Mutex<HashMap<String, Vec<u8>>>> = OnceLock::new();
-        let names: Vec<_> = schema.migrations.iter().map(|migration| migration.name).collect();
-        let key = format!("{}:{names:?}", schema.service);
+    }
+}
+
+async fn migrate_all(config: &DbConfig, folder: &Path, schemas: &[Schema]) {
+    for schema in schemas {
+        let db = Db::connect(config, folder, *schema).await.expect("the test database opens");
+        db.migrate().await.expect("the migrations run");
+    }
+}
+
+/// Changes with every migration, so that a template is never out of date.
+fn fingerprint(schemas: &[Schema]) -> String {
+    let mut hash = Sha256::new();
+    for migration in platform::db::PLATFORM_MIGRATIONS {
+        hash.update(migration.postgres);
+    }
+    for schema in schemas {
+        hash.update(schema.service);
+        for migration in schema.migrations {
+            hash.update(migration.name);
+            hash.update(migration.postgres);
+            hash.update(migration.sqlite);
+        }
+    }
+    hash.finalize().iter().take(10).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Puts a copy of the migrated file in place: cheaper than migrating, and every file is the same.
+async fn seed_sqlite(folder: &Path, schemas: &[Schema]) {
+    static TEMPLATES: OnceLock<tokio::sync::Mutex<HashMap<String, Vec<u8>>>> = OnceLock::new();
+    for schema in schemas {
+        let key = fingerprint(&[*schema]);
         let mut templates = TEMPLATES.get_or_init(tokio::sync::Mutex::default).lock().await;
         if !templates.contains_key(&key) {
-            let folder = tempfile::tempdir().expect("a temporary folder");
-            let db = Db::connect(&DbConfig::default(), folder.path(), schema)
+            let scratch = tempfile::tempdir().expect("a temporary folder");
+            let db = Db::connect(&DbConfig::default(), scratch.path(), *schema)
                 .await
                 .expect("the template opens");
             db.migrate().await.expect("the migrations run");
-            let copy = folder.path().join("copy");
+            let copy = scratch.path().join("copy");
             db.copy_to(&copy).await.expect("the template is copied");
             templates.insert(key.clone(), std::fs::read(copy).expect("the template is read"));
         }
-        let file = self.folder.path().join(format!("{}.sqlite3", schema.service));
+        let file = folder.join(format!("{}.sqlite3", schema.service));
         std::fs::write(file, &templates[&key]).expect("the template is written");
     }
 }
@@ -105,7 +168,7 @@ pub struct TestDb {
 
 impl TestDb {
     pub async fn new(schema: Schema) -> Self {
-        let server = TestServer::new().await;
+        let server = TestServer::new(&[schema]).await;
         let db = server.db(schema).await;
         Self { db, server }
     }

@@ -6,6 +6,7 @@
 mod clock;
 mod db;
 pub mod fakes;
+mod server;
 
 pub use clock::FixedClock;
 pub use db::{TestDb, TestServer, engine, prepare_all};

@@ -161,6 +161,7 @@ impl Db {
         let renders = work.then.is_some();
         let mut attempt = 1;
         let result = loop {
+            self.gauges();
             let result = self.run(&mut work).await;
             // What `then` decided is spent once it ran, so such a unit is repeated only when it failed before.
             let repeatable = matches!(result, Err(DbError::Contention(_))) && (!renders || work.then.is_some());
@@ -177,13 +178,26 @@ impl Db {
         result
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "counts of connections and queued units are small")]
+    fn gauges(&self) {
+        let service = self.service();
+        let (open, idle) = match &self.inner.backend {
+            Backend::Sqlite(sqlite) => {
+                metrics::gauge!("guildhall_db_writer_queue", "service" => service).set(sqlite.queue_depth() as f64);
+                return;
+            }
+            Backend::Postgres(postgres) => postgres.pool_status(),
+            Backend::Mysql(mysql) => mysql.pool_status(),
+        };
+        metrics::gauge!("guildhall_db_pool_connections", "service" => service, "state" => "open").set(open as f64);
+        metrics::gauge!("guildhall_db_pool_connections", "service" => service, "state" => "idle").set(idle as f64);
+    }
+
     async fn run(&self, work: &mut Work) -> Result<Output, DbError> {
         match &self.inner.backend {
-            Backend::Sqlite(sqlite) => {
-                #[expect(clippy::cast_precision_loss, reason = "a queue length is small")]
-                metrics::gauge!("guildhall_db_writer_queue", "service" => self.service()).set(sqlite.queue_depth() as f64);
-                sqlite.run(work).await
-            }
+            Backend::Sqlite(sqlite) => sqlite.run(work).await,
+            Backend::Postgres(postgres) => postgres.run(work).await,
+            Backend::Mysql(mysql) => mysql.run(work).await,
         }
     }
 }

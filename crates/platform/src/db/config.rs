@@ -15,7 +15,8 @@ use super::Engine;
 #[serde(rename_all = "kebab-case")]
 pub enum SslMode {
     Disable,
-    /// TLS when the server offers it; the certificate is not checked, so it does not stop an active attacker.
+    /// TLS when the server offers it, so it does not stop an active attacker; the certificate is checked only when
+    /// `ca_file` is set.
     #[default]
     Prefer,
     /// TLS or no connection; the certificate is checked only when `ca_file` is set.

@@ -13,9 +13,12 @@ mod count;
 mod error;
 mod idempotency;
 mod migrate;
+mod mysql;
+mod postgres;
 mod row;
 mod sqlite;
 mod statement;
+mod tls;
 mod unit;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +31,8 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use config::Target;
+use mysql::Mysql;
+use postgres::Postgres;
 use row::{Collect, collector};
 use sqlite::Sqlite;
 use statement::Sql;
@@ -40,6 +45,9 @@ pub use migrate::{Migration, MigrationReport, Schema};
 pub use row::{FromColumn, FromRow, Row};
 pub use statement::Statement;
 pub use unit::{Output, Reply, Slot, Unit};
+
+/// Tables of the platform itself, made in every service's database before the service's own.
+pub const PLATFORM_MIGRATIONS: &[Migration] = crate::MIGRATIONS;
 
 /// Which database the process talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +71,8 @@ impl Engine {
 #[derive(Clone)]
 enum Backend {
     Sqlite(Sqlite),
+    Postgres(Postgres),
+    Mysql(Mysql),
 }
 
 /// A service's own database. Cheap to clone.
@@ -97,7 +107,8 @@ impl Db {
                 let open = tokio::task::spawn_blocking(move || Sqlite::open(&folder, &config, schema));
                 Backend::Sqlite(open.await.map_err(|error| DbError::Other(error.to_string()))??)
             }
-            Target::Postgres(_) | Target::Mysql(_) => return Err(DbError::Other("not yet".to_owned())),
+            Target::Postgres(url) => Backend::Postgres(Postgres::new(url, config, schema)?),
+            Target::Mysql(url) => Backend::Mysql(Mysql::new(url, config, schema)?),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -114,6 +125,8 @@ impl Db {
     pub fn engine(&self) -> Engine {
         match &self.inner.backend {
             Backend::Sqlite(_) => Engine::Sqlite,
+            Backend::Postgres(_) => Engine::Postgres,
+            Backend::Mysql(_) => Engine::Mysql,
         }
     }
 
@@ -165,6 +178,8 @@ impl Db {
     async fn query(&self, sql: Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.query(sql, make()).await,
+            Backend::Postgres(postgres) => postgres.query(&sql, make).await,
+            Backend::Mysql(mysql) => mysql.query(&sql, make).await,
         }
     }
 
@@ -173,6 +188,8 @@ impl Db {
         let now = SystemClock.now();
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.migrate(now).await,
+            Backend::Postgres(postgres) => postgres.migrate(now).await,
+            Backend::Mysql(mysql) => mysql.migrate(now).await,
         }
     }
 
@@ -180,13 +197,15 @@ impl Db {
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DbError> {
         let pending = match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.pending().await?,
+            Backend::Postgres(postgres) => postgres.pending().await?,
+            Backend::Mysql(mysql) => mysql.pending().await?,
         };
         Ok(pending.iter().map(migrate::Pending::label).collect())
     }
 
     /// Asks the database for nothing, to learn whether it answers.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let select = sea_query::Query::select().expr(sea_query::Expr::val(1_i64)).to_owned();
+        let select = sea_query::Query::select().expr(sea_query::Expr::cust("1")).to_owned();
         self.one::<i64>(select).await.map(drop)
     }
 
@@ -196,6 +215,8 @@ impl Db {
         let schema = self.inner.schema;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.read(move |connection| sqlite::prepare(connection, &sql, &schema)).await,
+            Backend::Postgres(postgres) => postgres.prepare(&sql).await,
+            Backend::Mysql(mysql) => mysql.prepare(&sql).await,
         }
     }
 
@@ -203,6 +224,7 @@ impl Db {
     pub fn sqlite_path(&self) -> Option<PathBuf> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => Some(sqlite.path.to_path_buf()),
+            Backend::Postgres(_) | Backend::Mysql(_) => None,
         }
     }
 
@@ -210,6 +232,7 @@ impl Db {
     pub async fn copy_to(&self, path: &Path) -> Result<(), DbError> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.copy_to(path.to_owned()).await,
+            Backend::Postgres(_) | Backend::Mysql(_) => Err(DbError::Other("only SQLite databases are copied as a file".to_owned())),
         }
     }
 
