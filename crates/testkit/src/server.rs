@@ -105,17 +105,6 @@ pub(crate) async fn postgres_template(template: &str, fill: impl AsyncFnOnce(&st
     outcome.expect("the connection ends well");
 }
 
-pub(crate) async fn mysql(statements: &[String]) {
-    let mut connection = mysql_connection().await;
-    for statement in statements {
-        connection
-            .query_drop(statement)
-            .await
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-    connection.disconnect().await.expect("the connection ends well");
-}
-
 async fn mysql_connection() -> mysql_async::Conn {
     let options = mysql_async::Opts::from_url(&mysql_url()).expect("GUILDHALL_TEST_MYSQL_URL is a URL");
     mysql_async::Conn::new(options).await.expect("MySQL answers")
