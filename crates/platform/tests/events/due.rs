@@ -1,0 +1,252 @@
+//! Due work: once, later, again, never.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kernel::{Clock, Error, Result};
+use platform::Caller;
+use platform::config::HumanDuration;
+use platform::db::{Db, Unit};
+use platform::due::{Due, DueConfig, DueHandler, DueItem, DueRunner};
+use platform::lifecycle::Lifecycle;
+use platform::mail::{self, Mail, MailHandler, Mailer};
+use sea_query::{Alias, Query};
+use serde_json::json;
+use testkit::{FixedClock, TestDb};
+
+use crate::support::{SCHEMA, count, eventually};
+
+const KIND: &str = "probe.work";
+
+#[derive(Default)]
+struct Worker {
+    ran: Mutex<Vec<(i64, i32)>>,
+    /// Answers of the next runs; empty: success.
+    answers: Mutex<Vec<Error>>,
+    /// Schedules the same key again while it runs.
+    reschedule: Mutex<Option<(Db, FixedClock)>>,
+    hang: std::sync::atomic::AtomicBool,
+}
+
+impl Worker {
+    fn ran(&self) -> Vec<(i64, i32)> {
+        self.ran.lock().expect("lock").clone()
+    }
+}
+
+#[async_trait]
+impl DueHandler for Worker {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        self.ran
+            .lock()
+            .expect("lock")
+            .push((item.payload["n"].as_i64().expect("n"), item.attempt));
+        if self.hang.load(std::sync::atomic::Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let again = self.reschedule.lock().expect("lock").take();
+        if let Some((db, clock)) = again {
+            schedule(&db, &clock, Some("same"), 99, Duration::ZERO).await;
+        }
+        match self.answers.lock().expect("lock").pop() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn schedule(db: &Db, clock: &FixedClock, key: Option<&str>, n: i64, after: Duration) {
+    let mut unit = Unit::new(&Caller::system(clock as &dyn Clock, "req-7"));
+    unit.schedule(Due {
+        kind: KIND,
+        key: key.map(str::to_owned),
+        payload: json!({ "n": n }),
+        run_at: clock.now().plus(after),
+    });
+    db.apply(unit).await.expect("schedules");
+}
+
+struct Bench {
+    db: TestDb,
+    clock: FixedClock,
+    worker: Arc<Worker>,
+    runner: Arc<DueRunner>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let db = TestDb::new(SCHEMA).await;
+        let (clock, worker) = (FixedClock::default(), Arc::new(Worker::default()));
+        let runner = Self::runner(&db, &clock, &worker);
+        Self { db, clock, worker, runner }
+    }
+    fn runner(db: &Db, clock: &FixedClock, worker: &Arc<Worker>) -> Arc<DueRunner> {
+        let config = DueConfig {
+            max_attempts: 3,
+            poll: HumanDuration::from_millis(50),
+            ..DueConfig::default()
+        };
+        DueRunner::new(
+            db.clone(),
+            Arc::new(clock.clone()),
+            vec![Arc::clone(worker) as Arc<dyn DueHandler>],
+            config,
+        )
+    }
+    async fn run(&self) -> usize {
+        self.runner.run_ready().await.expect("runs")
+    }
+}
+
+#[tokio::test]
+async fn work_runs_at_its_time_and_is_gone() {
+    let bench = Bench::new().await;
+    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
+    schedule(&bench.db, &bench.clock, None, 2, Duration::from_secs(60)).await;
+    assert_eq!(bench.run().await, 1);
+    bench.clock.advance(Duration::from_secs(59));
+    assert_eq!(bench.run().await, 0);
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(bench.run().await, 1);
+    assert_eq!(bench.worker.ran(), [(1, 1), (2, 1)]);
+    assert_eq!(count(&bench.db, "due_work").await, 0);
+}
+
+#[tokio::test]
+async fn the_same_key_replaces_and_unschedule_removes() {
+    let bench = Bench::new().await;
+    schedule(&bench.db, &bench.clock, Some("k"), 1, Duration::ZERO).await;
+    schedule(&bench.db, &bench.clock, Some("k"), 2, Duration::ZERO).await;
+    schedule(&bench.db, &bench.clock, Some("other"), 3, Duration::from_secs(1)).await;
+    assert_eq!(count(&bench.db, "due_work").await, 2);
+    assert_eq!(bench.run().await, 1);
+    let mut unit = Unit::new(&Caller::system(&bench.clock as &dyn Clock, "test"));
+    unit.unschedule(KIND, "other");
+    bench.db.apply(unit).await.expect("unschedules");
+    bench.clock.advance(Duration::from_secs(2));
+    assert_eq!(bench.run().await, 0);
+    assert_eq!(bench.worker.ran(), [(2, 1)]);
+}
+
+#[tokio::test]
+async fn what_is_replaced_while_it_runs_runs_again() {
+    let bench = Bench::new().await;
+    *bench.worker.reschedule.lock().expect("lock") = Some((bench.db.db(), bench.clock.clone()));
+    schedule(&bench.db, &bench.clock, Some("same"), 1, Duration::ZERO).await;
+    assert_eq!(bench.run().await, 2);
+    assert_eq!(bench.worker.ran(), [(1, 1), (99, 1)]);
+    assert_eq!(count(&bench.db, "due_work").await, 0);
+}
+
+#[tokio::test]
+async fn failures_come_back_later_and_are_given_up_in_the_end() {
+    let bench = Bench::new().await;
+    let refuse = || Error::unavailable(Duration::from_secs(1));
+    *bench.worker.answers.lock().expect("lock") = vec![refuse(), refuse(), refuse()];
+    schedule(&bench.db, &bench.clock, Some("k"), 1, Duration::ZERO).await;
+    assert_eq!(bench.run().await, 1);
+    assert_eq!(bench.run().await, 0, "backoff of one to two seconds");
+    for _ in 0..9 {
+        bench.clock.advance(Duration::from_secs(4));
+        bench.run().await;
+    }
+    assert_eq!(bench.worker.ran(), [(1, 1), (1, 2), (1, 3)], "three attempts");
+    let row = Query::select()
+        .columns(["last_error", "dead_at"].map(Alias::new))
+        .from(Alias::new("due_work"))
+        .to_owned();
+    let (error, dead): (Option<String>, Option<i64>) = bench.db.one(row).await.expect("kept");
+    assert!(error.is_some_and(|error| error.contains("service.unavailable")) && dead.is_some());
+    // A new order of the same key brings it back to life.
+    schedule(&bench.db, &bench.clock, Some("k"), 2, Duration::ZERO).await;
+    assert_eq!(bench.run().await, 1);
+    assert_eq!(bench.worker.ran().last(), Some(&(2, 1)));
+    assert_eq!(count(&bench.db, "due_work").await, 0);
+}
+
+#[tokio::test]
+async fn what_can_never_work_is_not_tried_again() {
+    let bench = Bench::new().await;
+    *bench.worker.answers.lock().expect("lock") = vec![Error::invalid_field("/to", "invalid", "no such mailbox")];
+    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
+    bench.run().await;
+    bench.clock.advance(Duration::from_secs(100_000));
+    assert_eq!(bench.run().await, 0);
+    assert_eq!(count(&bench.db, "due_work").await, 1);
+}
+
+#[tokio::test]
+async fn a_crashed_runner_loses_its_items_to_the_next_when_the_lease_ends() {
+    let bench = Bench::new().await;
+    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
+    bench.worker.hang.store(true, std::sync::atomic::Ordering::SeqCst);
+    let crash = tokio::time::timeout(Duration::from_millis(500), bench.runner.run_ready()).await;
+    assert!(crash.is_err(), "dropped in the middle of its work");
+    assert_eq!(bench.worker.ran(), [(1, 1)]);
+    bench.worker.hang.store(false, std::sync::atomic::Ordering::SeqCst);
+    let next = Bench::runner(&bench.db, &bench.clock, &bench.worker);
+    bench.clock.advance(Duration::from_secs(60));
+    assert_eq!(next.run_ready().await.expect("runs"), 0, "the lease still holds");
+    bench.clock.advance(Duration::from_secs(20));
+    assert_eq!(next.run_ready().await.expect("runs"), 1);
+    assert_eq!(bench.worker.ran(), [(1, 1), (1, 2)]);
+    assert_eq!(count(&bench.db, "due_work").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runners_side_by_side_run_each_item_once_and_wake_on_commit() {
+    let bench = Bench::new().await;
+    let lifecycle = Lifecycle::new();
+    for _ in 0..3 {
+        Bench::runner(&bench.db, &bench.clock, &bench.worker).start(&lifecycle);
+    }
+    for n in 0..60 {
+        schedule(&bench.db, &bench.clock, None, n, Duration::ZERO).await;
+    }
+    eventually("all done", async || count(&bench.db, "due_work").await == 0).await;
+    lifecycle.stop("test");
+    assert!(lifecycle.wait(Duration::from_secs(10)).await.drained);
+    let mut ran = bench.worker.ran();
+    ran.sort_unstable();
+    assert_eq!(ran, (0..60).map(|n| (n, 1)).collect::<Vec<_>>());
+}
+
+#[derive(Default)]
+struct Postbox {
+    sent: Mutex<Vec<Mail>>,
+}
+
+#[async_trait]
+impl Mailer for Postbox {
+    async fn send(&self, mail: &Mail) -> Result<()> {
+        self.sent.lock().expect("lock").push(mail.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_scheduled_mail_is_sent_once() {
+    let db = TestDb::new(SCHEMA).await;
+    let (clock, postbox) = (FixedClock::default(), Arc::new(Postbox::default()));
+    let mail = Mail {
+        to: "ada@example.test".into(),
+        subject: "Hello".into(),
+        text: "Hi Ada".into(),
+        html: None,
+        message_id: "m-1".into(),
+    };
+    let handler = MailHandler::new(Arc::clone(&postbox) as Arc<dyn Mailer>);
+    let runner = DueRunner::new(db.db(), Arc::new(clock.clone()), vec![Arc::new(handler)], DueConfig::default());
+    for _ in 0..2 {
+        let caller = Caller::system(&clock as &dyn Clock, "test");
+        let mut unit = Unit::new(&caller);
+        unit.schedule(mail::due(&mail, caller.now));
+        db.apply(unit).await.expect("schedules");
+    }
+    assert_eq!(runner.run_ready().await.expect("runs"), 1, "same message id, one mail");
+    assert_eq!(*postbox.sent.lock().expect("lock"), [mail]);
+}
