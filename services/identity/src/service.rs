@@ -41,6 +41,7 @@ pub(crate) use passwords::ChangePassword;
 pub(crate) use registration::{Register, Registered};
 pub(crate) use sessions::SignedIn;
 pub(crate) use setup::SetUp;
+pub(crate) use signing::JWKS_MAX_AGE;
 
 /// What identity must know of the installation as a whole.
 #[derive(Clone)]

@@ -55,7 +55,7 @@ impl IdentityService {
         let changed = User {
             pending_email: new_email
                 .as_ref()
-                .map_or(user.pending_email.clone(), |email| Some(email.as_str().to_owned())),
+                .map_or(changed.pending_email.clone(), |email| Some(email.as_str().to_owned())),
             updated_at: caller.now,
             version: user.version + 1,
             ..changed
@@ -100,8 +100,13 @@ impl IdentityService {
         let email = change
             .email
             .as_ref()
-            .and_then(|text| EmailAddress::parse_field(text, "/email", &mut errors))
-            .filter(|email| Some(email.as_str()) != user.email.as_deref());
+            .and_then(|text| EmailAddress::parse_field(text, "/email", &mut errors));
+        // One's own address again calls a change off.
+        let called_off = email.as_ref().is_some_and(|email| Some(email.as_str()) == user.email.as_deref());
+        if called_off {
+            changed.pending_email = None;
+        }
+        let email = email.filter(|_| !called_off);
         if errors.is_empty() {
             Ok((changed, email))
         } else {
