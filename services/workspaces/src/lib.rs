@@ -25,6 +25,9 @@ mod service;
 mod store;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use kernel::{Error, Result};
 use platform::Caller;
 use platform::db::{Reply, Unit};
 use platform::due::Due;
-use platform::mail::Mail;
+use platform::mail::{MAIL_KIND, Mail};
 
 use super::PageRequest;
 use super::access::{Scope, WorkspaceAccess};
@@ -34,8 +34,6 @@ pub(crate) struct CreateInvitation {
     pub expires_in: Option<i64>,
     pub single_use: Option<bool>,
 }
-
-const MAIL_KIND: &str = "mail.send";
 
 fn mail_key(id: InvitationId) -> String {
     format!("invitation:{id}")
