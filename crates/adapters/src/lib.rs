@@ -1,1 +1,3 @@
+//! Heavy outside libraries behind the platform's traits.
 
+pub mod smtp;

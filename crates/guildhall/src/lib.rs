@@ -1,1 +1,9 @@
+//! The one place that names every service: composition, configuration, command line.
 
+pub mod cli;
+pub mod compose;
+pub mod config;
+mod late;
+pub mod openapi;
+mod pages;
+mod secret;

@@ -32,7 +32,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            invitation_link: "http://localhost:8080/v1/invitations/{token}".into(),
+            invitation_link: "{public_url}/v1/invitations/{token}".into(),
             invitation_days: 7,
             max_pending_invitations: 100,
             resend_seconds: 60,

@@ -1,0 +1,143 @@
+//! Mail through an SMTP server (RFC 5321), by lettre.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kernel::{Error, Result};
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use platform::config::Secret;
+use platform::mail::{Mail, Mailer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the connection to the server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpTls {
+    /// Plain first, then STARTTLS; no mail without it (usually port 587).
+    #[default]
+    Starttls,
+    /// TLS from the first byte (usually port 465).
+    Tls,
+    /// No protection: only for a server on the same machine.
+    None,
+}
+
+/// The server that takes our mails.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmtpConfig {
+    /// Name of the server; absent: no mail leaves.
+    pub host: Option<String>,
+    pub port: u16,
+    pub tls: SmtpTls,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    /// Sender, such as `Guildhall <guildhall@example.com>`.
+    pub from: String,
+    /// Longest time for one mail, seconds.
+    pub timeout_seconds: u64,
+}
+
+impl Default for SmtpConfig {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: 587,
+            tls: SmtpTls::default(),
+            username: None,
+            password: None,
+            from: "Guildhall <guildhall@localhost>".into(),
+            timeout_seconds: 30,
+        }
+    }
+}
+
+impl SmtpConfig {
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.from.parse::<Mailbox>().is_err() {
+            problems.push(format!(
+                "mail.smtp.from: {:?} is no address such as `Guildhall <guildhall@example.com>`",
+                self.from
+            ));
+        }
+        if self.username.is_some() != self.password.is_some() {
+            problems.push("mail.smtp: username and password go together".into());
+        }
+        if self.timeout_seconds == 0 {
+            problems.push("mail.smtp.timeout_seconds: must be positive".into());
+        }
+        problems
+    }
+}
+
+/// Keeps a small pool of connections to one server.
+pub struct SmtpMailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    timeout: Duration,
+}
+
+impl SmtpMailer {
+    /// Opens no connection yet.
+    pub fn new(config: &SmtpConfig) -> Result<Self> {
+        let host = config.host.as_deref().ok_or_else(|| Error::internal("mail.smtp.host is not set"))?;
+        let tls = || TlsParameters::new(host.to_owned()).map_err(Error::internal);
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(config.port);
+        builder = match config.tls {
+            SmtpTls::Starttls => builder.tls(Tls::Required(tls()?)),
+            SmtpTls::Tls => builder.tls(Tls::Wrapper(tls()?)),
+            SmtpTls::None => builder.tls(Tls::None),
+        };
+        if let (Some(username), Some(password)) = (&config.username, &config.password) {
+            builder = builder.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
+        }
+        let timeout = Duration::from_secs(config.timeout_seconds);
+        Ok(Self {
+            transport: builder.timeout(Some(timeout)).build(),
+            from: config.from.parse().map_err(Error::internal)?,
+            timeout,
+        })
+    }
+
+    fn message(&self, mail: &Mail) -> Result<Message> {
+        let invalid = |error: &dyn std::fmt::Display| Error::invalid_field("/to", "invalid", error.to_string());
+        let to: Mailbox = mail.to.parse().map_err(|error| invalid(&error))?;
+        let builder = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&mail.subject)
+            .message_id(Some(format!("<{}@{}>", mail.message_id, self.from.email.domain())));
+        let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.text.clone());
+        let message = match &mail.html {
+            Some(html) => {
+                let html = SinglePart::builder().header(ContentType::TEXT_HTML).body(html.clone());
+                builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(html))
+            }
+            None => builder.singlepart(plain),
+        };
+        message.map_err(|error| invalid(&error))
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, mail: &Mail) -> Result<()> {
+        let sending = self.transport.send(self.message(mail)?);
+        // lettre's time-out bounds single steps; a server that drips answers could go on for ever.
+        match tokio::time::timeout(self.timeout, sending).await {
+            Ok(Ok(_)) => Ok(()),
+            // A 5xx answer will not become better by repetition.
+            Ok(Err(error)) if error.is_permanent() => {
+                Err(Error::invalid_field("/to", "refused", "the mail server refused the mail").with_cause(error))
+            }
+            Ok(Err(error)) => Err(Error::unavailable(Duration::from_secs(30)).with_cause(error)),
+            Err(elapsed) => Err(Error::unavailable(Duration::from_secs(30)).with_cause(elapsed)),
+        }
+    }
+}

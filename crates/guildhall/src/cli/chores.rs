@@ -1,0 +1,104 @@
+//! Commands that print or check something and end.
+
+use std::time::Duration;
+
+use super::{CliResult, Failure, HealthcheckArgs, MigrateArgs, ProcessRole, print, print_json};
+use crate::compose::{self, Databases};
+use crate::config::Config;
+
+pub async fn migrate(config: &Config, args: &MigrateArgs) -> CliResult {
+    let databases = Databases::connect(config).await?;
+    let mut rows = Vec::new();
+    let bar = indicatif::ProgressBar::new(databases.all().len() as u64);
+    for db in databases.all() {
+        let names = if args.check {
+            db.pending_migrations().await?
+        } else {
+            db.migrate().await?.applied
+        };
+        rows.push(serde_json::json!({ "service": db.service(), "migrations": names }));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let total: usize = rows.iter().filter_map(|row| row["migrations"].as_array()).map(Vec::len).sum();
+    if args.output.json {
+        print_json(&serde_json::json!({ "applied": !args.check, "total": total, "services": rows }))?;
+    } else {
+        for row in &rows {
+            let names: Vec<&str> = row["migrations"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str())
+                .collect();
+            let what = if names.is_empty() {
+                "up to date".to_owned()
+            } else {
+                names.join(", ")
+            };
+            print(&format!("{:<14} {what}", row["service"].as_str().unwrap_or_default()))?;
+        }
+    }
+    if args.check && total > 0 {
+        Err(Failure::failed(format!("{total} migrations are pending; run `guildhall migrate`")))
+    } else {
+        Ok(())
+    }
+}
+
+pub fn targets(json: bool) -> CliResult {
+    if json {
+        return print_json(&serde_json::json!({
+            "targets": compose::TARGETS.iter().map(|(name, about)| serde_json::json!({ "name": name, "about": about })).collect::<Vec<_>>(),
+            "roles": [ProcessRole::Api, ProcessRole::Worker],
+        }));
+    }
+    let mut text = String::from("Targets (--target), all of them by default:\n");
+    for (name, about) in compose::TARGETS {
+        text.push_str(&format!("  {name:<14} {about}\n"));
+    }
+    text.push_str("\nRoles (--roles), both by default:\n  api            answers HTTP requests\n  worker         relays events, runs due work and sweeps\n");
+    print(&text)
+}
+
+pub async fn openapi(yaml: bool) -> CliResult {
+    let document = crate::openapi::document().await?;
+    if yaml {
+        print(&serde_yaml_ng::to_string(&document).map_err(Failure::failed)?)
+    } else {
+        print_json(&document)
+    }
+}
+
+pub fn asyncapi() -> CliResult {
+    print_json(&serde_json::json!({}))
+}
+
+pub async fn healthcheck(config: &Config, args: &HealthcheckArgs) -> CliResult {
+    let base = args
+        .url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", config.server.listen.replace("0.0.0.0", "127.0.0.1")));
+    let url = format!("{}/readyz", base.trim_end_matches('/'));
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .map_err(Failure::failed)?;
+    let response = client
+        .get(&url)
+        .send()
+        .await
+        .map_err(|error| Failure::unreachable(format!("{url}: {error}")))?;
+    let ready = response.status().is_success();
+    let body: serde_json::Value = response.json().await.unwrap_or_default();
+    if args.output.json {
+        print_json(&body)?;
+    } else {
+        print(if ready { "ready" } else { "not ready" })?;
+    }
+    if ready {
+        Ok(())
+    } else {
+        Err(Failure::failed(format!("{url} says it is not ready")))
+    }
+}

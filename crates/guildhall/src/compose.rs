@@ -1,0 +1,408 @@
+//! The wiring, in plain code: databases, services in dependency order, routes, workers.
+//! A check of the target stands in this file and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use identity::IdentityService;
+use kernel::cursor::CursorCodec;
+use kernel::time::SharedClock;
+use kernel::{Result, SystemClock};
+use notifications::NotificationsService;
+use platform::db::Db;
+use platform::due::{DueRunner, spawn_sweep};
+use platform::events::{Relay, RetentionSweep};
+use platform::http::auth::{AuthConfig, Authenticator};
+use platform::http::health::HealthCheck;
+use platform::http::idempotency::{self, Idempotency};
+use platform::http::{self, Edge};
+use platform::lifecycle::Lifecycle;
+use platform::mail::{DevMailbox, MailHandler, Mailer};
+use platform::service::{Service, Toolkit};
+use platform::signals::Signals;
+use platform::telemetry::{Metrics, metrics_router};
+use serde_json::Value;
+use tasks::TasksService;
+use tokio::net::TcpListener;
+use workspaces::WorkspacesService;
+
+use crate::config::Config;
+use crate::late::LateWorkspaces;
+use crate::{openapi, pages, secret};
+
+/// Services this binary can run, with what they are for.
+pub const TARGETS: &[(&str, &str)] = &[
+    ("identity", "accounts, sessions, tokens"),
+    ("workspaces", "workspaces, members, invitations, projects"),
+    ("tasks", "tasks, comments, labels, search"),
+    ("notifications", "inbox, mails, live events"),
+];
+
+/// Checks `--target`. Today every process hosts all services: the calls between them stay in process.
+pub fn check_targets(targets: &[String]) -> Result<(), String> {
+    for target in targets {
+        if target != "all" && !TARGETS.iter().any(|(name, _)| name == target) {
+            let known: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("--target {target}: unknown; choose `all` or from {}", known.join(", ")));
+        }
+    }
+    let every = targets.iter().any(|target| target == "all") || TARGETS.iter().all(|(name, _)| targets.iter().any(|t| t == name));
+    if every {
+        return Ok(());
+    }
+    Err(format!(
+        "--target {}: a process with a part of the services needs remote clients for the others, which this version does not have; run `--target all`",
+        targets.join(",")
+    ))
+}
+
+/// What a test may replace.
+pub struct Parts {
+    pub clock: SharedClock,
+    /// Instead of SMTP or the mailbox.
+    pub mailer: Option<Arc<dyn Mailer>>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            mailer: None,
+        }
+    }
+}
+
+/// One database per service.
+pub struct Databases {
+    pub identity: Db,
+    pub workspaces: Db,
+    pub tasks: Db,
+    pub notifications: Db,
+}
+
+impl Databases {
+    /// Opens pools; a server that is away is no error here, the process becomes ready when it comes.
+    pub async fn connect(config: &Config) -> Result<Self> {
+        let open = |schema| Db::connect(&config.database, &config.server.data_dir, schema);
+        Ok(Self {
+            identity: open(identity::SCHEMA).await?,
+            workspaces: open(workspaces::SCHEMA).await?,
+            tasks: open(tasks::SCHEMA).await?,
+            notifications: open(notifications::SCHEMA).await?,
+        })
+    }
+
+    pub fn all(&self) -> [&Db; 4] {
+        [&self.identity, &self.workspaces, &self.tasks, &self.notifications]
+    }
+
+    /// Applies pending migrations of every service.
+    pub async fn migrate(&self) -> Result<()> {
+        for db in self.all() {
+            db.migrate().await?;
+        }
+        Ok(())
+    }
+
+    /// Names of migrations that have not run, `service/name`.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>> {
+        let mut pending = Vec::new();
+        for db in self.all() {
+            pending.extend(
+                db.pending_migrations()
+                    .await?
+                    .into_iter()
+                    .map(|name| format!("{}/{name}", db.service())),
+            );
+        }
+        Ok(pending)
+    }
+}
+
+/// The composed application.
+pub struct App {
+    pub identity: Arc<IdentityService>,
+    pub databases: Databases,
+    services: Vec<Arc<dyn Service>>,
+    relays: Vec<Arc<Relay>>,
+    config: Config,
+    toolkit: Toolkit,
+    authenticator: Arc<Authenticator>,
+    mailer: Arc<dyn Mailer>,
+    mailbox: Option<Arc<DevMailbox>>,
+}
+
+impl App {
+    /// Builds everything; writes to no database yet.
+    pub async fn build(config: &Config, parts: Parts) -> Result<Self> {
+        let databases = Databases::connect(config).await?;
+        let installation_secret = config.server.installation_secret()?;
+        let toolkit = Toolkit {
+            clock: parts.clock,
+            cursors: CursorCodec::new(secret::derive(&installation_secret, "list cursors")),
+            signals: Signals::default(),
+        };
+        let (mailer, mailbox) = mailer(config, parts.mailer, &toolkit)?;
+        let late_workspaces = Arc::new(LateWorkspaces::default());
+        let identity = build_identity(
+            config,
+            &databases,
+            &toolkit,
+            &installation_secret,
+            late_workspaces.clone(),
+            mailer.clone(),
+        );
+        let workspaces = WorkspacesService::new(
+            databases.workspaces.clone(),
+            workspaces::Config {
+                invitation_link: config
+                    .workspaces
+                    .invitation_link
+                    .replace("{public_url}", &config.server.public_url()),
+                ..config.workspaces.clone()
+            },
+            toolkit.clone(),
+            identity.clone(),
+        );
+        late_workspaces.bind(workspaces.clone());
+        let tasks = TasksService::new(
+            databases.tasks.clone(),
+            config.tasks.clone(),
+            toolkit.clone(),
+            workspaces.clone(),
+            identity.clone(),
+        );
+        let notifications = NotificationsService::new(
+            databases.notifications.clone(),
+            notifications::Config {
+                public_url: config.server.public_url(),
+                ..config.notifications.clone()
+            },
+            toolkit.clone(),
+            workspaces.clone(),
+            identity.clone(),
+            tasks.clone(),
+        );
+        let authenticator = Arc::new(Authenticator::new(
+            identity.clone(),
+            toolkit.clock.clone(),
+            AuthConfig {
+                issuer: config.server.public_url(),
+                audience: config.identity.audience.clone(),
+            },
+        ));
+        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces, tasks, notifications];
+        let consumers: Vec<_> = services.iter().flat_map(|service| service.clone().consumers()).collect();
+        let relays = services
+            .iter()
+            .map(|service| {
+                Relay::new(
+                    service.db().clone(),
+                    toolkit.clock.clone(),
+                    consumers.clone(),
+                    config.events.clone(),
+                )
+            })
+            .collect();
+        Ok(Self {
+            identity,
+            databases,
+            services,
+            relays,
+            config: config.clone(),
+            toolkit,
+            authenticator,
+            mailer,
+            mailbox,
+        })
+    }
+
+    /// Relays events, runs due work and sweeps.
+    pub fn start_workers(&self, lifecycle: &Lifecycle) {
+        for relay in &self.relays {
+            relay.clone().start(lifecycle);
+        }
+        for service in &self.services {
+            let mut handlers = service.clone().due_handlers();
+            handlers.push(Arc::new(MailHandler::new(self.mailer.clone())));
+            DueRunner::new(service.db().clone(), self.toolkit.clock.clone(), handlers, self.config.due.clone()).start(lifecycle);
+            spawn_sweep(
+                lifecycle,
+                Arc::new(RetentionSweep::new(
+                    service.db().clone(),
+                    self.toolkit.clock.clone(),
+                    self.config.events.clone(),
+                )),
+            );
+            for sweep in service.clone().sweeps() {
+                spawn_sweep(lifecycle, sweep);
+            }
+        }
+    }
+
+    /// Serves the API (or, without `with_api`, only health) until the process stops.
+    pub fn spawn_http(&self, listener: TcpListener, lifecycle: &Lifecycle, with_api: bool) {
+        let edge = Edge::new(self.config.http.clone(), self.toolkit.clock.clone(), self.authenticator.clone());
+        let router = if with_api {
+            http::stack(self.routes(), &edge)
+        } else {
+            http::stack(self.health(), &edge)
+        };
+        lifecycle.spawn("sessions", self.authenticator.clone().follow(self.toolkit.signals.clone()));
+        let stopping = lifecycle.clone();
+        lifecycle.spawn("rate limits", async move {
+            while stopping.sleep(RATE_LIMIT_MEMORY).await {
+                edge.rate_limits.forget_idle();
+            }
+        });
+        lifecycle.spawn(
+            "http",
+            http::server::serve(listener, router, self.config.http.clone(), lifecycle.stopping()),
+        );
+    }
+
+    /// `GET /metrics`, on a listener of its own.
+    pub fn spawn_metrics(&self, listener: TcpListener, lifecycle: &Lifecycle, metrics: Metrics) {
+        let config = self.config.http.clone();
+        lifecycle.spawn(
+            "metrics",
+            http::server::serve(listener, metrics_router(metrics), config, lifecycle.stopping()),
+        );
+    }
+
+    /// The mails of an installation without SMTP.
+    pub fn mailbox(&self) -> Option<&Arc<DevMailbox>> {
+        self.mailbox.as_ref()
+    }
+
+    fn routes(&self) -> Router {
+        let max_body = self.config.http.max_body_bytes;
+        let mut routes = self.health().merge(pages::routes(&self.openapi()));
+        for service in &self.services {
+            let (router, _) = service.clone().routes().split_for_parts();
+            let idempotency = Idempotency::new(service.db().clone(), max_body);
+            routes = routes.merge(router.layer(from_fn_with_state(idempotency, idempotency::layer)));
+        }
+        match &self.mailbox {
+            Some(mailbox) => routes.merge(mailbox.clone().routes()),
+            None => routes,
+        }
+    }
+
+    fn health(&self) -> Router {
+        let mut checks: Vec<Arc<dyn HealthCheck>> = Vec::new();
+        for db in self.databases.all() {
+            checks.push(Arc::new(DatabaseCheck(db.clone())));
+        }
+        for relay in &self.relays {
+            checks.push(Arc::new(RelayCheck(relay.clone())));
+        }
+        http::health::routes(checks)
+    }
+
+    /// The OpenAPI document, from the handlers themselves.
+    pub fn openapi(&self) -> Value {
+        let mut document = openapi::base();
+        for service in &self.services {
+            document.merge(service.clone().routes().into_openapi());
+        }
+        http::openapi::complete(serde_json::to_value(document).unwrap_or_default())
+    }
+}
+
+fn build_identity(
+    config: &Config,
+    databases: &Databases,
+    toolkit: &Toolkit,
+    installation_secret: &[u8; 32],
+    workspaces: Arc<LateWorkspaces>,
+    mailer: Arc<dyn Mailer>,
+) -> Arc<IdentityService> {
+    IdentityService::new(
+        databases.identity.clone(),
+        config.identity.clone(),
+        identity::Installation {
+            public_url: config.server.public_url(),
+            secret: secret::derive(installation_secret, "identity"),
+        },
+        toolkit.clone(),
+        workspaces,
+        mailer,
+    )
+}
+
+/// identity alone, on migrated databases, for the command line.
+pub async fn identity_for_cli(config: &Config) -> Result<Arc<IdentityService>> {
+    let databases = Databases::connect(config).await?;
+    databases.identity.migrate().await?;
+    let installation_secret = config.server.installation_secret()?;
+    let toolkit = Toolkit {
+        clock: Arc::new(SystemClock),
+        cursors: CursorCodec::new(secret::derive(&installation_secret, "list cursors")),
+        signals: Signals::default(),
+    };
+    let (mailer, _) = mailer(config, None, &toolkit)?;
+    Ok(build_identity(
+        config,
+        &databases,
+        &toolkit,
+        &installation_secret,
+        Arc::default(),
+        mailer,
+    ))
+}
+
+type Mailing = (Arc<dyn Mailer>, Option<Arc<DevMailbox>>);
+
+fn mailer(config: &Config, given: Option<Arc<dyn Mailer>>, toolkit: &Toolkit) -> Result<Mailing> {
+    if let Some(mailer) = given {
+        return Ok((mailer, None));
+    }
+    if config.mail.smtp.host.is_some() {
+        return Ok((Arc::new(adapters::smtp::SmtpMailer::new(&config.mail.smtp)?), None));
+    }
+    let mailbox = DevMailbox::open(&config.server.data_dir, config.mail.mailbox_public, toolkit.clock.clone())?;
+    Ok((mailbox.clone(), Some(mailbox)))
+}
+
+struct DatabaseCheck(Db);
+
+#[async_trait]
+impl HealthCheck for DatabaseCheck {
+    fn name(&self) -> String {
+        format!("database:{}", self.0.service())
+    }
+    async fn check(&self) -> Result<(), String> {
+        let pending = self.0.pending_migrations().await.map_err(|_| "cannot be reached".to_owned())?;
+        if pending.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} migrations are pending", pending.len()))
+        }
+    }
+}
+
+/// A relay that lags is a sign that consumers or their database are in trouble.
+const MAX_RELAY_LAG: Duration = Duration::from_secs(60);
+/// How often rate-limit keys without recent requests are forgotten.
+const RATE_LIMIT_MEMORY: Duration = Duration::from_secs(60);
+
+struct RelayCheck(Arc<Relay>);
+
+#[async_trait]
+impl HealthCheck for RelayCheck {
+    fn name(&self) -> String {
+        format!("relay:{}", self.0.service())
+    }
+    async fn check(&self) -> Result<(), String> {
+        let lag = self.0.lag();
+        if lag <= MAX_RELAY_LAG {
+            Ok(())
+        } else {
+            Err(format!("the oldest event waits for {} s", lag.as_secs()))
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The HTTP suite: every request goes through a real listener. One binary, so it links once.
+//! `GUILDHALL_TEST_ENGINE` chooses sqlite (default), postgres or mysql.
+
+mod support;
+
+mod smoke;
