@@ -321,7 +321,7 @@ impl ToSql for Bound<'_> {
     }
 }
 
-fn bind<'a>(values: &'a [Value]) -> Result<Vec<Bound<'a>>, DbError> {
+fn bind(values: &[Value]) -> Result<Vec<Bound<'_>>, DbError> {
     values.iter().map(|value| plain(value).map(Bound)).collect()
 }
 

@@ -1,6 +1,5 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,7 +184,7 @@ pub(super) fn retry_after_seconds(after: Duration) -> u64 {
 }
 
 /// RFC 6750: a request without a token gets the bare challenge.
-fn challenge(code: &Cow<'static, str>) -> HeaderValue {
+fn challenge(code: &str) -> HeaderValue {
     if code == "auth.token_invalid" {
         HeaderValue::from_static(r#"Bearer realm="guildhall", error="invalid_token""#)
     } else {
