@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn lines_are_trimmed_bounded_and_free_of_controls() {
         let mut errors = Vec::new();
-        assert_eq!(line("  ä b ", 5, "/x", &mut errors), "ä b");
+        assert_eq!(line("  ä b ", 6, "/x", &mut errors), "ä b");
         assert_eq!(codes(|e| drop(line("äääääöö", 6, "/x", e))), ["too_long"]);
         assert_eq!(codes(|e| drop(line("a\0", 6, "/x", e))), ["control_character"]);
         assert_eq!(codes(|e| drop(line(" \u{2003}", 6, "/x", e))), ["blank"]);

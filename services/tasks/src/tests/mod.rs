@@ -1,1 +1,11 @@
-//! Tests of service and store on a real database.
+//! Service and store on a real database; the engine comes from the environment (see `testkit`).
+
+mod batches;
+mod boards;
+mod comments;
+mod lifecycle;
+mod lists;
+mod reactions;
+mod settings;
+mod support;
+mod tasks;
