@@ -68,7 +68,7 @@ pub mod events {
     use super::{Deserialize, Serialize, SessionId, UserId};
     use crate::event::event;
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct UserRegistered {
         pub user_id: UserId,
         pub email: String,
@@ -78,7 +78,7 @@ pub mod events {
     event!(UserRegistered, "identity.user_registered.v1", subject: user_id, workspace: |_| None);
 
     /// The person proved that the address is theirs.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct EmailVerified {
         pub user_id: UserId,
         pub email: String,
@@ -86,7 +86,7 @@ pub mod events {
     event!(EmailVerified, "identity.email_verified.v1", subject: user_id, workspace: |_| None);
 
     /// Name, time zone or locale changed.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct ProfileUpdated {
         pub user_id: UserId,
         pub name: String,
@@ -96,14 +96,14 @@ pub mod events {
     event!(ProfileUpdated, "identity.profile_updated.v1", subject: user_id, workspace: |_| None);
 
     /// Disabled, locked or (with `deleted`) gone for ever; consumers drop what belongs to the person alone.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct UserDeactivated {
         pub user_id: UserId,
         pub deleted: bool,
     }
     event!(UserDeactivated, "identity.user_deactivated.v1", subject: user_id, workspace: |_| None);
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct SessionsEnded {
         pub user_id: UserId,
         /// Empty means all of the person's sessions.

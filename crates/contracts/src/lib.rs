@@ -4,6 +4,8 @@
 //! survive a JSON round trip, because in the split profile they travel over HTTP.
 //! Events: additive change only; a breaking change is a new version next to the old.
 
+pub mod asyncapi;
+pub mod catalog;
 pub mod event;
 pub mod identity;
 pub mod notifications;

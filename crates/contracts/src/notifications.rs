@@ -7,7 +7,7 @@ pub mod events {
 
     use crate::event::event;
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct NotificationCreated {
         pub notification_id: NotificationId,
         pub user_id: UserId,

@@ -36,7 +36,7 @@ pub mod events {
     use crate::event::event;
 
     /// What every task event says of its task.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct TaskRef {
         pub task_id: TaskId,
         pub workspace_id: WorkspaceId,
@@ -52,7 +52,7 @@ pub mod events {
     macro_rules! task_event {
         ($(#[$meta:meta])* $name:ident, $kind:literal { $($(#[$fmeta:meta])* $field:ident: $ty:ty),* $(,)? }) => {
             $(#[$meta])*
-            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
             pub struct $name {
                 #[serde(flatten)]
                 pub task: TaskRef,
@@ -104,7 +104,7 @@ pub mod events {
     task_event!(CommentDeleted, "tasks.comment_deleted.v1" { comment_id: CommentId });
 
     /// Labels or workspace states changed.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct TaskSettingsChanged {
         pub workspace_id: WorkspaceId,
         pub changed: Vec<String>,

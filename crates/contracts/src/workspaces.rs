@@ -107,7 +107,7 @@ pub mod events {
     use crate::event::event;
     use kernel::ids::InvitationId;
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct WorkspaceCreated {
         pub workspace_id: WorkspaceId,
         pub name: String,
@@ -116,7 +116,7 @@ pub mod events {
     }
     event!(WorkspaceCreated, "workspaces.workspace_created.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct WorkspaceUpdated {
         pub workspace_id: WorkspaceId,
         pub name: String,
@@ -125,26 +125,26 @@ pub mod events {
     }
     event!(WorkspaceUpdated, "workspaces.workspace_updated.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct WorkspaceDeleted {
         pub workspace_id: WorkspaceId,
     }
     event!(WorkspaceDeleted, "workspaces.workspace_deleted.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct WorkspaceRestored {
         pub workspace_id: WorkspaceId,
     }
     event!(WorkspaceRestored, "workspaces.workspace_restored.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
     /// The 30 days are over; consumers erase what belongs to the workspace.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct WorkspacePurged {
         pub workspace_id: WorkspaceId,
     }
     event!(WorkspacePurged, "workspaces.workspace_purged.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct MemberAdded {
         pub workspace_id: WorkspaceId,
         pub workspace_name: String,
@@ -155,7 +155,7 @@ pub mod events {
     event!(MemberAdded, "workspaces.member_added.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
     /// Workspace role (`project_id` absent) or project role changed.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct RoleChanged {
         pub workspace_id: WorkspaceId,
         pub workspace_name: String,
@@ -170,7 +170,7 @@ pub mod events {
     }
     event!(RoleChanged, "workspaces.role_changed.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct MemberRemoved {
         pub workspace_id: WorkspaceId,
         pub user_id: UserId,
@@ -180,7 +180,7 @@ pub mod events {
     event!(MemberRemoved, "workspaces.member_removed.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
     /// `user_id` is set when the address belongs to a known account.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct MemberInvited {
         pub workspace_id: WorkspaceId,
         pub workspace_name: String,
@@ -191,7 +191,7 @@ pub mod events {
     }
     event!(MemberInvited, "workspaces.member_invited.v1", subject: workspace_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct ProjectCreated {
         pub workspace_id: WorkspaceId,
         pub project_id: ProjectId,
@@ -200,7 +200,7 @@ pub mod events {
     }
     event!(ProjectCreated, "workspaces.project_created.v1", subject: project_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct ProjectUpdated {
         pub workspace_id: WorkspaceId,
         pub project_id: ProjectId,
@@ -211,14 +211,14 @@ pub mod events {
     }
     event!(ProjectUpdated, "workspaces.project_updated.v1", subject: project_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct ProjectDeleted {
         pub workspace_id: WorkspaceId,
         pub project_id: ProjectId,
     }
     event!(ProjectDeleted, "workspaces.project_deleted.v1", subject: project_id, workspace: |e| Some(e.workspace_id));
 
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct ProjectRestored {
         pub workspace_id: WorkspaceId,
         pub project_id: ProjectId,
@@ -227,7 +227,7 @@ pub mod events {
 
     /// The 30 days are over; consumers erase what belongs to the project. Not sent for the projects of a purged
     /// workspace: [`WorkspacePurged`] says it for all of them.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
     pub struct ProjectPurged {
         pub workspace_id: WorkspaceId,
         pub project_id: ProjectId,
