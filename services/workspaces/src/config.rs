@@ -54,8 +54,9 @@ impl Config {
         if !self.invitation_link.contains("{token}") {
             problems.push("workspaces.invitation_link must contain {token}".to_owned());
         }
-        if !(self.invitation_link.starts_with("http://") || self.invitation_link.starts_with("https://")) {
-            problems.push("workspaces.invitation_link must start with http:// or https://".to_owned());
+        let starts = ["http://", "https://", "{public_url}"];
+        if !starts.iter().any(|start| self.invitation_link.starts_with(start)) {
+            problems.push("workspaces.invitation_link must start with http://, https:// or {public_url}".to_owned());
         }
         if self.membership_cache_ms > 5_000 {
             problems.push("workspaces.membership_cache_ms must be at most 5000: a removed member is stopped within 5 seconds".to_owned());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Client, PASSWORD, eventually};
+use crate::support::{Client, PASSWORD, SCHEMAS, eventually};
 
 /// Creators at work at the same time.
 const CREATORS: usize = 8;
@@ -23,22 +23,27 @@ struct Server {
 }
 
 impl Server {
-    fn start(database: &testkit::AppDatabase, port: u16) -> Self {
+    fn start(database: &testkit::TestServer, port: u16) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_guildhall"));
         command
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", "off"])
             .arg("--data-dir")
-            .arg(database.data_dir())
+            .arg(database.folder())
             .env("GUILDHALL_HTTP__RATE_LIMITS__ENABLED", "false")
             .env("GUILDHALL_LOG__LEVEL", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        if let Some(url) = database.url() {
+        let config = database.config();
+        if let Some(url) = &config.url {
             command.arg("--database-url").arg(url);
         }
+        command.env("GUILDHALL_DATABASE__SCHEMA_PREFIX", &config.schema_prefix);
         let child = command.spawn().expect("the server starts");
-        Self { child, base: format!("http://127.0.0.1:{port}") }
+        Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+        }
     }
 
     async fn ready(&mut self, http: &reqwest::Client) {
@@ -46,7 +51,11 @@ impl Server {
             if let Some(status) = self.child.try_wait().expect("the server's state") {
                 panic!("the server ended by itself: {status}");
             }
-            let answer = http.get(format!("{}/readyz", self.base)).timeout(Duration::from_secs(2)).send().await;
+            let answer = http
+                .get(format!("{}/readyz", self.base))
+                .timeout(Duration::from_secs(2))
+                .send()
+                .await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
@@ -70,11 +79,21 @@ impl Drop for Server {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 fn client(base: &str, http: &reqwest::Client) -> Client {
-    Client { base: base.to_owned(), http: http.clone(), token: None, user_id: String::new(), email: String::new(), refresh: String::new() }
+    Client {
+        base: base.to_owned(),
+        http: http.clone(),
+        token: None,
+        user_id: String::new(),
+        email: String::new(),
+        refresh: String::new(),
+    }
 }
 
 async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
@@ -93,9 +112,14 @@ async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
 /// An invitation by link, accepted.
 async fn invite_and_accept(owner: &Client, workspace: &str, guest: &Client) {
     let path = format!("/v1/workspaces/{workspace}/invitations");
-    let answer = owner.post(&path, json!({ "role": "collaborator", "delivery": "link" })).await.expect(StatusCode::CREATED);
+    let answer = owner
+        .post(&path, json!({ "role": "collaborator", "delivery": "link" }))
+        .await
+        .expect(StatusCode::CREATED);
     let token = answer.body["token"].as_str().unwrap_or_else(|| panic!("no token in {answer:#?}"));
-    let accepted = guest.send(guest.request(Method::POST, &format!("/v1/invitations/{token}/acceptance"))).await;
+    let accepted = guest
+        .send(guest.request(Method::POST, &format!("/v1/invitations/{token}/acceptance")))
+        .await;
     assert!(accepted.status.is_success(), "{accepted:#?}");
 }
 
@@ -104,11 +128,18 @@ async fn create_until_it_dies(owner: Client, project: String, assignee: String, 
     let path = format!("/v1/projects/{project}/tasks");
     loop {
         let body = json!({ "title": "made under fire", "assignee_ids": [assignee] });
-        let Ok(response) = owner.request(Method::POST, &path).json(&body).send().await else { return };
+        let Ok(response) = owner.request(Method::POST, &path).json(&body).send().await else {
+            return;
+        };
         let status = response.status();
-        let Ok(body) = response.json::<serde_json::Value>().await else { return };
+        let Ok(body) = response.json::<serde_json::Value>().await else {
+            return;
+        };
         match status {
-            StatusCode::CREATED => acknowledged.lock().expect("no poison").push(body["id"].as_str().expect("an id").to_owned()),
+            StatusCode::CREATED => acknowledged
+                .lock()
+                .expect("no poison")
+                .push(body["id"].as_str().expect("an id").to_owned()),
             StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(Duration::from_millis(5)).await,
             other => panic!("unexpected {other}: {body}"),
         }
@@ -133,7 +164,12 @@ async fn all_items(client: &Client, path: &str) -> Vec<serde_json::Value> {
 async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTreeMap<String, usize> {
     use futures_util::StreamExt;
     let path = format!("/v1/events?workspace_id={workspace}");
-    let response = client.request(Method::GET, &path).header("last-event-id", "0").send().await.expect("a stream");
+    let response = client
+        .request(Method::GET, &path)
+        .header("last-event-id", "0")
+        .send()
+        .await
+        .expect("a stream");
     assert_eq!(response.status(), StatusCode::OK);
     let mut counts = BTreeMap::new();
     let mut stream = response.bytes_stream();
@@ -144,7 +180,9 @@ async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTreeMap<
         while let Some(end) = buffer.find("\n\n") {
             let block: String = buffer.drain(..end + 2).collect();
             let data: String = block.lines().filter_map(|line| line.strip_prefix("data:")).collect();
-            let Ok(event) = serde_json::from_str::<serde_json::Value>(&data) else { continue };
+            let Ok(event) = serde_json::from_str::<serde_json::Value>(&data) else {
+                continue;
+            };
             if event["type"] == "tasks.task_created.v1" {
                 *counts.entry(event["subject"].as_str().expect("a subject").to_owned()).or_insert(0) += 1;
             }
@@ -156,8 +194,10 @@ async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTreeMap<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
-    let crashes: usize = std::env::var("GUILDHALL_TEST_CRASHES").ok().map_or(3, |text| text.parse().expect("a number"));
-    let database = testkit::AppDatabase::create().await;
+    let crashes: usize = std::env::var("GUILDHALL_TEST_CRASHES")
+        .ok()
+        .map_or(3, |text| text.parse().expect("a number"));
+    let database = testkit::TestServer::new(&SCHEMAS).await;
     let http = reqwest::Client::new();
     let port = free_port();
     let mut server = Server::start(&database, port);
@@ -171,7 +211,14 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..crashes {
         let creators: Vec<_> = (0..CREATORS)
-            .map(|_| tokio::task::spawn(create_until_it_dies(owner.clone(), project.clone(), assignee.user_id.clone(), acknowledged.clone())))
+            .map(|_| {
+                tokio::task::spawn(create_until_it_dies(
+                    owner.clone(),
+                    project.clone(),
+                    assignee.user_id.clone(),
+                    acknowledged.clone(),
+                ))
+            })
             .collect();
         tokio::time::sleep(Duration::from_millis(rand::random_range(20..500))).await;
         server.kill();
@@ -183,10 +230,17 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     }
 
     let acknowledged = acknowledged.lock().expect("no poison").clone();
-    assert!(acknowledged.len() >= crashes, "only {} tasks in {crashes} rounds", acknowledged.len());
+    assert!(
+        acknowledged.len() >= crashes,
+        "only {} tasks in {crashes} rounds",
+        acknowledged.len()
+    );
     let mut tasks = BTreeMap::new();
     for task in all_items(&owner, &format!("/v1/projects/{project}/tasks?limit=200")).await {
-        assert!(tasks.insert(task["id"].as_str().expect("an id").to_owned(), task).is_none(), "a task is listed twice");
+        assert!(
+            tasks.insert(task["id"].as_str().expect("an id").to_owned(), task).is_none(),
+            "a task is listed twice"
+        );
     }
     for id in &acknowledged {
         assert!(tasks.contains_key(id), "acknowledged task {id} is lost");
@@ -210,6 +264,11 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         assert_eq!(notified.get(id), Some(&1), "notifications of task {id}");
         assert_eq!(events.get(id), Some(&1), "events of task {id}");
     }
-    println!("{} crashes, {} acknowledged, {} tasks in all", crashes, acknowledged.len(), tasks.len());
+    println!(
+        "{} crashes, {} acknowledged, {} tasks in all",
+        crashes,
+        acknowledged.len(),
+        tasks.len()
+    );
     server.kill();
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use guildhall::compose::{App, Parts};
 use guildhall::config::Config;
+use platform::lifecycle::Lifecycle;
 use platform::mail::Mail;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -11,13 +12,28 @@ use serde_json::{Value, json};
 /// A password that passes every rule.
 pub const PASSWORD: &str = "correct-horse-battery-staple-42";
 
+/// Every service's database.
+pub const SCHEMAS: [platform::db::Schema; 4] = [identity::SCHEMA, workspaces::SCHEMA, tasks::SCHEMA, notifications::SCHEMA];
+
+/// The configuration of the suite on `database`.
+pub fn config_for(database: &testkit::TestServer) -> Config {
+    let mut config = Config::default();
+    config.server.data_dir = database.folder().to_path_buf();
+    config.database = database.config().clone();
+    config.http.rate_limits.enabled = false;
+    // Cheap hashing: the suite signs up hundreds of people.
+    config.identity.password.argon2_memory_kib = 64;
+    config.identity.password.argon2_iterations = 1;
+    config
+}
+
 /// One running application with a database of its own.
 pub struct TestApp {
     pub base: String,
     pub app: App,
     http: reqwest::Client,
-    _database: testkit::AppDatabase,
-    shutdown: platform::lifecycle::Lifecycle,
+    _database: testkit::TestServer,
+    lifecycle: Lifecycle,
 }
 
 impl TestApp {
@@ -27,30 +43,22 @@ impl TestApp {
 
     /// `adjust` changes the configuration before the start.
     pub async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
-        let database = testkit::AppDatabase::create().await;
-        let mut config = Config::default();
-        config.server.data_dir = database.data_dir().to_path_buf();
-        config.database.url = database.url();
-        config.http.rate_limits.enabled = false;
-        // Cheap hashing: the suite signs up hundreds of people.
-        config.identity.hashing.memory_kib = 64;
-        config.identity.hashing.iterations = 1;
+        let database = testkit::TestServer::new(&SCHEMAS).await;
+        let mut config = config_for(&database);
         adjust(&mut config);
-        let lifecycle = platform::lifecycle::Lifecycle::default();
-        let app = App::build(&config, Parts::default(), &lifecycle)
-            .await
-            .expect("the application builds");
-        app.migrate().await.expect("migrations run");
+        let lifecycle = Lifecycle::new();
+        let app = App::build(&config, Parts::default()).await.expect("the application builds");
+        app.databases.migrate().await.expect("migrations run");
         app.start_workers(&lifecycle);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        app.spawn_http(listener, &lifecycle);
+        app.spawn_http(listener, &lifecycle, true);
         Self {
             base,
             app,
             http: reqwest::Client::new(),
             _database: database,
-            shutdown: lifecycle,
+            lifecycle,
         }
     }
 
@@ -100,20 +108,31 @@ impl TestApp {
     /// Waits (at most 10 s) for a mail to `to` that `wanted` accepts.
     pub async fn mail(&self, to: &str, wanted: impl Fn(&Mail) -> bool) -> Mail {
         eventually("a mail", || async {
-            self.app.mailbox().into_iter().find(|mail| mail.to == to && wanted(mail))
+            self.mails().into_iter().find(|mail| mail.to == to && wanted(mail))
         })
         .await
     }
 
+    /// Every mail so far, oldest first.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.app
+            .mailbox()
+            .expect("no SMTP in tests")
+            .mails()
+            .into_iter()
+            .map(|kept| kept.mail)
+            .collect()
+    }
+
     pub async fn stop(self) {
-        self.shutdown.shutdown();
-        self.shutdown.wait(Duration::from_secs(5)).await;
+        self.lifecycle.stop("test");
+        self.lifecycle.wait(Duration::from_secs(5)).await;
     }
 }
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        self.shutdown.shutdown();
+        self.lifecycle.stop("test");
     }
 }
 
