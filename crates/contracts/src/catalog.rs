@@ -73,7 +73,8 @@ catalog! {
         ProjectCreated => "project.created",
         ProjectUpdated => "project.updated",
         ProjectDeleted => "project.deleted",
-        ProjectRestored => "project.restored";
+        ProjectRestored => "project.restored",
+        ProjectPurged;
     tasks:
         TaskCreated => "task.created",
         TaskUpdated => "task.updated",
