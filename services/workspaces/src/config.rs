@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The link in invitations. `{token}` is replaced; the page it names shows or accepts the invitation.
+    /// The link in invitations; the page it names shows or accepts them. `{public_url}` (of the `server` section) and
+    /// `{token}` are replaced.
     pub invitation_link: String,
     /// Days an invitation can be accepted when the inviter names no other time.
     pub invitation_days: u32,

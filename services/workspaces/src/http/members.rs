@@ -65,7 +65,7 @@ async fn list(
 /// Read a membership
 #[utoipa::path(get, path = "/v1/workspaces/{workspace_id}/members/{user_id}", tag = "members", operation_id = "getMember",
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)),
-    responses((status = 200, description = "The membership", body = MemberView), (status = 404, description = "No such workspace or member")))]
+    responses((status = 200, description = "The membership", body = MemberView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace or member")))]
 async fn get(
     State(service): Service,
     caller: Caller,
@@ -81,7 +81,7 @@ async fn get(
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path),
         ("If-Match" = String, Header, description = "The `ETag` last read")),
     request_body(content = UpdateMemberRequest, example = json!({"role": "collaborator"})),
-    responses((status = 200, description = "Changed", body = MemberView), (status = 404, description = "No such workspace or member"),
+    responses((status = 200, description = "Changed", body = MemberView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace or member"),
         (status = 409, description = "No owner would remain"), (status = 412, description = "Changed since it was read"),
         (status = 428, description = "If-Match is missing")))]
 async fn update(

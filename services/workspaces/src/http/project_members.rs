@@ -56,7 +56,7 @@ async fn list(
 /// Read somebody's role in a project
 #[utoipa::path(get, path = "/v1/projects/{project_id}/members/{user_id}", tag = "projects", operation_id = "getProjectMember",
     params(("project_id" = ProjectId, Path), ("user_id" = UserId, Path)),
-    responses((status = 200, description = "The role", body = ProjectMemberView), (status = 404, description = "No such project or member")))]
+    responses((status = 200, description = "The role", body = ProjectMemberView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project or member")))]
 async fn get(
     State(service): Service,
     caller: Caller,
@@ -69,10 +69,9 @@ async fn get(
 ///
 /// Replaces the role in the workspace, in either direction. `If-Match` is demanded when a role is there and changes.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/members/{user_id}", tag = "projects", operation_id = "setProjectMember",
-    params(("project_id" = ProjectId, Path), ("user_id" = UserId, Path),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` last read")),
+    params(("project_id" = ProjectId, Path), ("user_id" = UserId, Path)),
     request_body(content = ProjectRoleRequest, example = json!({"role": "collaborator"})),
-    responses((status = 200, description = "Has it", body = ProjectMemberView), (status = 201, description = "Given", body = ProjectMemberView),
+    responses((status = 200, description = "Has it", body = ProjectMemberView, headers(("ETag" = String, description = "Version of the body"))), (status = 201, description = "Given", body = ProjectMemberView),
         (status = 404, description = "No such project, or nobody with that id in the workspace"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn put(
@@ -90,7 +89,7 @@ async fn put(
     params(("project_id" = ProjectId, Path), ("user_id" = UserId, Path),
         ("If-Match" = String, Header, description = "The `ETag` last read")),
     request_body(content = ProjectRoleRequest, example = json!({"role": "viewer"})),
-    responses((status = 200, description = "Changed", body = ProjectMemberView), (status = 404, description = "No such project or member"),
+    responses((status = 200, description = "Changed", body = ProjectMemberView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project or member"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn update(
     State(service): Service,

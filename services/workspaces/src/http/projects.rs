@@ -120,7 +120,7 @@ async fn list(
 /// Read a project
 #[utoipa::path(get, path = "/v1/projects/{project_id}", tag = "projects", operation_id = "getProject",
     params(("project_id" = ProjectId, Path)),
-    responses((status = 200, description = "The project", body = ProjectView), (status = 404, description = "No such project")))]
+    responses((status = 200, description = "The project", body = ProjectView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project")))]
 async fn get(State(service): Service, caller: Caller, Path(id): Path<ProjectId>) -> Result<impl IntoResponse, Problem> {
     Ok(service.get_project(&caller, id).await?)
 }
@@ -129,9 +129,9 @@ async fn get(State(service): Service, caller: Caller, Path(id): Path<ProjectId>)
 ///
 /// JSON merge patch; `null` clears the description. For owners of the project.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}", tag = "projects", operation_id = "updateProject",
-    params(("project_id" = ProjectId, Path), ("If-Match" = Option<String>, Header, description = "Demanded in strict mode")),
+    params(("project_id" = ProjectId, Path)),
     request_body(content = UpdateProjectRequest, example = json!({"name": "Apollo 11"})),
-    responses((status = 200, description = "Changed", body = ProjectView), (status = 404, description = "No such project"),
+    responses((status = 200, description = "Changed", body = ProjectView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn update(
     State(service): Service,
@@ -152,7 +152,7 @@ async fn update(
 ///
 /// An owner can restore it for 30 days; its key stays taken until then.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}", tag = "projects", operation_id = "deleteProject",
-    params(("project_id" = ProjectId, Path), ("If-Match" = Option<String>, Header, description = "Demanded in strict mode")),
+    params(("project_id" = ProjectId, Path)),
     responses((status = 204, description = "Deleted"), (status = 404, description = "No such project"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn delete(
@@ -169,8 +169,8 @@ async fn delete(
 ///
 /// It can still be read and searched. Again is no error.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/archive", tag = "projects", operation_id = "archiveProject",
-    params(("project_id" = ProjectId, Path), ("If-Match" = Option<String>, Header, description = "Demanded in strict mode")),
-    responses((status = 200, description = "Archived", body = ProjectView), (status = 404, description = "No such project"),
+    params(("project_id" = ProjectId, Path)),
+    responses((status = 200, description = "Archived", body = ProjectView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn archive(
     State(service): Service,
@@ -183,8 +183,8 @@ async fn archive(
 
 /// Take a project out of the archive
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/archive", tag = "projects", operation_id = "unarchiveProject",
-    params(("project_id" = ProjectId, Path), ("If-Match" = Option<String>, Header, description = "Demanded in strict mode")),
-    responses((status = 200, description = "Active", body = ProjectView), (status = 404, description = "No such project"),
+    params(("project_id" = ProjectId, Path)),
+    responses((status = 200, description = "Active", body = ProjectView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn unarchive(
     State(service): Service,
@@ -198,7 +198,7 @@ async fn unarchive(
 /// Restore a deleted project
 #[utoipa::path(post, path = "/v1/projects/{project_id}/restore", tag = "projects", operation_id = "restoreProject",
     params(("project_id" = ProjectId, Path)),
-    responses((status = 200, description = "Restored", body = ProjectView), (status = 404, description = "No such project"),
+    responses((status = 200, description = "Restored", body = ProjectView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such project"),
         (status = 409, description = "It is not deleted"), (status = 410, description = "The 30 days are over")))]
 async fn restore(State(service): Service, caller: Caller, Path(id): Path<ProjectId>) -> Result<impl IntoResponse, Problem> {
     Ok(service.restore_project(&caller, id).await?)

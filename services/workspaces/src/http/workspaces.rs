@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::members::not_null;
 use super::{Service, page_request};
 use crate::WorkspacesService;
 use crate::service::members::TransferOwnership;
@@ -38,6 +39,18 @@ struct CreateWorkspaceSettings {
     default_role: Option<Role>,
 }
 
+/// The IANA names, or `null` as good as absent.
+fn optional_time_zone() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{SchemaType, Type};
+    let mut schema = kernel::time::time_zone_schema();
+    schema.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
+    schema.description = Some("IANA time zone name; `UTC` when absent".to_owned());
+    if let Some(names) = &mut schema.enum_values {
+        names.push(serde_json::Value::Null);
+    }
+    schema
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateWorkspaceRequest {
@@ -53,8 +66,7 @@ struct CreateWorkspaceRequest {
     /// Markdown.
     #[schema(max_length = 10000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
     description: Option<String>,
-    /// `UTC` when absent.
-    #[schema(schema_with = kernel::time::time_zone_schema)]
+    #[schema(schema_with = optional_time_zone)]
     time_zone: Option<String>,
     settings: Option<CreateWorkspaceSettings>,
 }
@@ -87,7 +99,7 @@ struct UpdateWorkspaceRequest {
     time_zone: Field<String>,
     #[schema(value_type = Option<UpdateWorkspaceSettings>, nullable = false)]
     #[serde(default)]
-    settings: Option<UpdateWorkspaceSettings>,
+    settings: Field<UpdateWorkspaceSettings>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -154,7 +166,7 @@ async fn list(
 /// Read a workspace
 #[utoipa::path(get, path = "/v1/workspaces/{workspace_id}", tag = "workspaces", operation_id = "getWorkspace",
     params(("workspace_id" = WorkspaceId, Path)),
-    responses((status = 200, description = "The workspace", body = WorkspaceView), (status = 404, description = "No such workspace")))]
+    responses((status = 200, description = "The workspace", body = WorkspaceView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace")))]
 async fn get(State(service): Service, caller: Caller, Path(id): Path<WorkspaceId>) -> Result<impl IntoResponse, Problem> {
     Ok(service.get_workspace(&caller, id).await?)
 }
@@ -165,7 +177,7 @@ async fn get(State(service): Service, caller: Caller, Path(id): Path<WorkspaceId
 #[utoipa::path(patch, path = "/v1/workspaces/{workspace_id}", tag = "workspaces", operation_id = "updateWorkspace",
     params(("workspace_id" = WorkspaceId, Path), ("If-Match" = String, Header, description = "The `ETag` last read")),
     request_body(content = UpdateWorkspaceRequest, example = json!({"settings": {"strict_concurrency": true}})),
-    responses((status = 200, description = "Changed", body = WorkspaceView), (status = 404, description = "No such workspace"),
+    responses((status = 200, description = "Changed", body = WorkspaceView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace"),
         (status = 409, description = "The slug is taken"), (status = 412, description = "Changed since it was read"),
         (status = 428, description = "If-Match is missing")))]
 async fn update(
@@ -175,7 +187,7 @@ async fn update(
     if_match: IfMatch,
     Patch(body): Patch<UpdateWorkspaceRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    let settings = body.settings.unwrap_or_default();
+    let settings = not_null("/settings", body.settings)?.unwrap_or_default();
     let command = UpdateWorkspace {
         name: body.name,
         slug: body.slug,
@@ -191,7 +203,7 @@ async fn update(
 ///
 /// Everybody loses access at once. An owner can restore it for 30 days; its slug stays taken until then.
 #[utoipa::path(delete, path = "/v1/workspaces/{workspace_id}", tag = "workspaces", operation_id = "deleteWorkspace",
-    params(("workspace_id" = WorkspaceId, Path), ("If-Match" = Option<String>, Header, description = "Demanded in strict mode")),
+    params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 204, description = "Deleted"), (status = 404, description = "No such workspace"),
         (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
 async fn delete(
@@ -207,7 +219,7 @@ async fn delete(
 /// Restore a deleted workspace
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/restore", tag = "workspaces", operation_id = "restoreWorkspace",
     params(("workspace_id" = WorkspaceId, Path)),
-    responses((status = 200, description = "Restored", body = WorkspaceView), (status = 404, description = "No such workspace"),
+    responses((status = 200, description = "Restored", body = WorkspaceView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace"),
         (status = 409, description = "It is not deleted"), (status = 410, description = "The 30 days are over")))]
 async fn restore(State(service): Service, caller: Caller, Path(id): Path<WorkspaceId>) -> Result<impl IntoResponse, Problem> {
     Ok(service.restore_workspace(&caller, id).await?)
@@ -217,9 +229,9 @@ async fn restore(State(service): Service, caller: Caller, Path(id): Path<Workspa
 ///
 /// The member becomes owner and the caller takes a lower role, in one step.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/transfer", tag = "workspaces", operation_id = "transferWorkspace",
-    params(("workspace_id" = WorkspaceId, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` last read")),
+    params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = TransferRequest, example = json!({"user_id": "0192f0c1-0000-7000-8000-000000000001"})),
-    responses((status = 200, description = "Transferred", body = WorkspaceView), (status = 404, description = "No such workspace"),
+    responses((status = 200, description = "Transferred", body = WorkspaceView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace"),
         (status = 409, description = "No owner would remain"), (status = 412, description = "Changed meanwhile")))]
 async fn transfer(
     State(service): Service,
