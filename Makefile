@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything CI checks is `make test`.
 CARGO ?= cargo
-export GUILDHALL_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/guildhall
+export GUILDHALL_TEST_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/guildhall
 
 .PHONY: help run test check fmt lint coverage openapi docs backends-up backends-down clean
 

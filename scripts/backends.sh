@@ -5,14 +5,14 @@
 #   scripts/backends.sh env     print `export NAME=value` lines of the running servers, for `eval`
 #   scripts/backends.sh down    stop what `up` started
 #
-# Data, logs and pid files live in $GUILDHALL_BACKENDS_DIR (default .local/backends, or a folder in
+# Data, logs and pid files live in $GUILDHALL_TEST_BACKENDS_DIR (default .local/backends, or a folder in
 # /var/tmp when the servers' account cannot reach the clone); ports are free ones on 127.0.0.1. A
 # server whose URL is already in the environment is used as it is. PostgreSQL and MariaDB speak TLS
 # with a certificate of a CA made here (GUILDHALL_TEST_CA_FILE).
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-dir=${GUILDHALL_BACKENDS_DIR:-}
+dir=${GUILDHALL_TEST_BACKENDS_DIR:-}
 if [ -z "$dir" ]; then
     dir=$root/.local/backends
     # As root the servers run under another account, which may not enter a clone below /root.
@@ -198,7 +198,7 @@ up() {
     fi
     # The servers' account must be able to reach the data below the clone.
     if [ "$(id -u)" = 0 ] && ! as_server test -x "$dir"; then
-        die "the account '$account' cannot enter $dir; set GUILDHALL_BACKENDS_DIR to a folder it can reach"
+        die "the account '$account' cannot enter $dir; set GUILDHALL_TEST_BACKENDS_DIR to a folder it can reach"
     fi
     certificates
     # A half-started set is worse than none.

@@ -126,7 +126,7 @@ fi
 [ "$part" != lint ] || exit 0
 
 step build build || exit 1
-export GUILDHALL_BIN=$target/debug/guildhall
+export GUILDHALL_TEST_BIN=$target/debug/guildhall
 if [ "$part" = all ]; then
     backends=yes
     step backends scripts/backends.sh up && eval "$(scripts/backends.sh env)"
@@ -137,7 +137,7 @@ if [ "$part" = all ]; then
     for engine in sqlite postgres mysql; do step crash-$engine crash $engine; done
     step schemathesis covered scripts/schemathesis.sh
     step tour covered scripts/tour.sh
-    step generated-docs cargo run --quiet --locked --package xtask -- docs --check --bin "$GUILDHALL_BIN"
+    step generated-docs cargo run --quiet --locked --package xtask -- docs --check --bin "$GUILDHALL_TEST_BIN"
 fi
 step coverage coverage && grep '^coverage:' "$logs"/*-coverage.log
 exit 0

@@ -3,13 +3,13 @@
 # in one shell, against a fresh server. Any command that fails, fails the tour.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-if [ -z "${GUILDHALL_URL:-}" ]; then exec "$root/scripts/with-server.sh" "$0"; fi
+if [ -z "${GUILDHALL_TEST_URL:-}" ]; then exec "$root/scripts/with-server.sh" "$0"; fi
 script=$(mktemp)
 trap 'rm -f "$script"' EXIT
 {
     echo 'set -euo pipefail'
     awk '/^```sh tour$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$root/README.md"
-} | sed "s#http://127.0.0.1:8080#$GUILDHALL_URL#g" >"$script"
+} | sed "s#http://127.0.0.1:8080#$GUILDHALL_TEST_URL#g" >"$script"
 commands=$(grep -c curl "$script" || true)
 [ "$commands" -ge 5 ] || { echo "tour: README.md has no tour any more ($commands requests)" >&2; exit 1; }
 bash -x "$script"
