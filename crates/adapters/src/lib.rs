@@ -1,3 +1,4 @@
-//! Heavy outside libraries behind the platform's traits.
+//! Heavy outside libraries behind the platform's traits, each behind a cargo feature.
 
+#[cfg(feature = "smtp")]
 pub mod smtp;

@@ -125,6 +125,12 @@ impl SmtpMailer {
     }
 }
 
+/// RFC 4954: the server wants other credentials or TLS. That is the operator's to mend, and no mail should be lost over it.
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    let code = error.status().map_or(0, u16::from);
+    matches!(code, 500 | 502 | 503 | 504 | 521 | 530 | 534 | 535 | 538)
+}
+
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<()> {
@@ -132,8 +138,8 @@ impl Mailer for SmtpMailer {
         // lettre's time-out bounds single steps; a server that drips answers could go on for ever.
         match tokio::time::timeout(self.timeout, sending).await {
             Ok(Ok(_)) => Ok(()),
-            // A 5xx answer will not become better by repetition.
-            Ok(Err(error)) if error.is_permanent() => {
+            // A 5xx answer about this mail will not become better by repetition.
+            Ok(Err(error)) if error.is_permanent() && !is_about_us(&error) => {
                 Err(Error::invalid_field("/to", "refused", "the mail server refused the mail").with_cause(error))
             }
             Ok(Err(error)) => Err(Error::unavailable(Duration::from_secs(30)).with_cause(error)),
