@@ -18,8 +18,6 @@ pub(crate) enum IdentityError {
     RefreshInvalid,
     #[error("No refresh token was given, neither in the body nor as a cookie.")]
     RefreshMissing,
-    #[error("This page may not use the refresh cookie.")]
-    OriginNotAllowed,
     #[error("Registration is closed; ask the administrator for an account.")]
     RegistrationClosed,
     #[error("Registration needs a valid invitation for this address.")]
@@ -38,8 +36,6 @@ pub(crate) enum IdentityError {
     UserNotFound,
     #[error("No such session.")]
     SessionNotFound,
-    #[error("The last administrator of the installation must stay.")]
-    LastAdmin,
     #[error("The account was deleted.")]
     UserDeleted,
 }
@@ -48,14 +44,11 @@ impl IdentityError {
     const fn kind(self) -> ErrorKind {
         match self {
             Self::InvalidCredentials | Self::RefreshInvalid | Self::RefreshMissing => ErrorKind::Unauthenticated,
-            Self::EmailUnverified
-            | Self::OriginNotAllowed
-            | Self::RegistrationClosed
-            | Self::InvitationRequired
-            | Self::SetupCodeInvalid
-            | Self::AdminOnly => ErrorKind::Forbidden,
+            Self::EmailUnverified | Self::RegistrationClosed | Self::InvitationRequired | Self::SetupCodeInvalid | Self::AdminOnly => {
+                ErrorKind::Forbidden
+            }
             Self::Throttled(_) => ErrorKind::RateLimited,
-            Self::EmailTaken | Self::SetupDone | Self::LastAdmin | Self::UserDeleted => ErrorKind::Conflict,
+            Self::EmailTaken | Self::SetupDone | Self::UserDeleted => ErrorKind::Conflict,
             Self::LinkInvalid => ErrorKind::Gone,
             Self::UserNotFound | Self::SessionNotFound => ErrorKind::NotFound,
         }
@@ -68,7 +61,6 @@ impl IdentityError {
             Self::Throttled(_) => "identity.sign_in.throttled",
             Self::RefreshInvalid => "identity.refresh.invalid",
             Self::RefreshMissing => "identity.refresh.missing",
-            Self::OriginNotAllowed => "identity.refresh.origin_not_allowed",
             Self::RegistrationClosed => "identity.registration.closed",
             Self::InvitationRequired => "identity.registration.invitation_required",
             Self::EmailTaken => "identity.email.taken",
@@ -78,7 +70,6 @@ impl IdentityError {
             Self::AdminOnly => "identity.admin.required",
             Self::UserNotFound => "identity.user.not_found",
             Self::SessionNotFound => "identity.session.not_found",
-            Self::LastAdmin => "identity.admin.last",
             Self::UserDeleted => "identity.user.deleted",
         }
     }

@@ -14,11 +14,17 @@
 mod api;
 mod config;
 mod error;
+#[expect(
+    unused_qualifications,
+    reason = "the path macro of utoipa names parameter types by a longer path than it needs"
+)]
 mod http;
 mod jobs;
 mod model;
 mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, EmailVerification, PasswordConfig, Registration, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};

@@ -27,7 +27,6 @@ struct JwkSet {
 
 /// An Ed25519 public key (RFC 8037).
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "names the members for the OpenAPI document")]
 struct Jwk {
     #[schema(example = "OKP")]
     kty: String,

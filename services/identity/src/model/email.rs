@@ -38,10 +38,6 @@ impl EmailAddress {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
-
-    pub(crate) fn local_part(&self) -> &str {
-        self.0.split('@').next().unwrap_or_default()
-    }
 }
 
 fn local_ok(local: &str) -> bool {
@@ -78,7 +74,6 @@ mod tests {
     fn addresses_are_trimmed_lower_cased_and_checked() {
         let parsed = EmailAddress::parse("  Ada.Lovelace+Tasks@Example.ORG ").unwrap();
         assert_eq!(parsed.as_str(), "ada.lovelace+tasks@example.org");
-        assert_eq!(parsed.local_part(), "ada.lovelace+tasks");
         assert!(EmailAddress::parse("jörg@müller.example").is_some());
         let long_local = format!("{}@example.org", "a".repeat(65));
         let long = format!("a@{}.example.org", vec!["b".repeat(60); 4].join("."));

@@ -45,16 +45,6 @@ impl FromRow for User {
     }
 }
 
-/// A count or another single number.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Number(pub(crate) i64);
-
-impl FromRow for Number {
-    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
-        row.get(0).map(Self)
-    }
-}
-
 fn select() -> SelectStatement {
     Query::select().columns(COLUMNS).from("users").take()
 }

@@ -1,0 +1,12 @@
+//! Use cases on a real database (the engine under test), with a clock that stands still.
+
+mod administration;
+mod enumeration;
+mod keys;
+mod mails;
+mod passwords;
+mod refresh;
+mod registration;
+mod sessions;
+mod support;
+mod throttling;

@@ -1,0 +1,199 @@
+//! A service on a fresh database, its mails, and people to act.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kernel::cursor::CursorCodec;
+use kernel::ids::EntityId;
+use kernel::{Actor, Clock, Result};
+use platform::due::{DueConfig, DueRunner};
+use platform::mail::{Mail, Mailer};
+use platform::signals::Signals;
+use platform::{Caller, Service, Toolkit};
+use secrecy::SecretString;
+use testkit::fakes::FakeWorkspaces;
+use testkit::{FixedClock, TestDb};
+
+use crate::model::user::User;
+use crate::service::{IdentityService, Installation, Register, Registered, SignedIn};
+use crate::{Config, SCHEMA, store};
+
+pub(super) const PASSWORD: &str = "seventeen wet herons";
+
+#[derive(Default)]
+pub(super) struct Outgoing {
+    mails: Mutex<Vec<Mail>>,
+    pub(super) broken: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl Mailer for Outgoing {
+    async fn send(&self, mail: &Mail) -> Result<()> {
+        if self.broken.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(kernel::Error::unavailable(Duration::from_secs(1)));
+        }
+        self.mails.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
+}
+
+pub(super) struct World {
+    pub(super) db: TestDb,
+    pub(super) clock: FixedClock,
+    pub(super) outgoing: Arc<Outgoing>,
+    pub(super) service: Arc<IdentityService>,
+}
+
+pub(super) fn cheap() -> Config {
+    let mut config = Config::default();
+    config.password.argon2_memory_kib = 64;
+    config.password.argon2_iterations = 1;
+    config.throttle.global_per_minute = 1_000_000;
+    config
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::with(cheap()).await
+    }
+
+    pub(super) async fn with(config: Config) -> Self {
+        let db = TestDb::new(SCHEMA).await;
+        let clock = FixedClock::default();
+        let outgoing = Arc::new(Outgoing::default());
+        let service = build(&db, &clock, &outgoing, config, [7; 32]);
+        Self {
+            db,
+            clock,
+            outgoing,
+            service,
+        }
+    }
+
+    /// Another replica on the same database.
+    pub(super) fn node(&self, config: Config) -> Arc<IdentityService> {
+        build(&self.db, &self.clock, &self.outgoing, config, [7; 32])
+    }
+
+    pub(super) fn node_with_secret(&self, secret: [u8; 32]) -> Arc<IdentityService> {
+        build(&self.db, &self.clock, &self.outgoing, cheap(), secret)
+    }
+
+    pub(super) fn visitor(&self) -> Caller {
+        self.visitor_from("192.0.2.1")
+    }
+
+    pub(super) fn visitor_from(&self, ip: &str) -> Caller {
+        Caller {
+            actor: Actor::Anonymous,
+            client_ip: ip.parse::<IpAddr>().unwrap(),
+            user_agent: Some("test/1".into()),
+            ..Caller::system(&self.clock, "test")
+        }
+    }
+
+    pub(super) fn caller(&self, signed_in: &SignedIn) -> Caller {
+        Caller {
+            actor: Actor::User {
+                user_id: signed_in.user.id,
+                session_id: signed_in.session.id,
+            },
+            instance_admin: signed_in.user.instance_admin,
+            ..self.visitor()
+        }
+    }
+
+    pub(super) async fn register(&self, email: &str) -> SignedIn {
+        match self.service.register(&self.visitor(), registration(email)).await.unwrap() {
+            Registered::SignedIn(signed_in) => *signed_in,
+            Registered::MailSent => panic!("verification is optional here"),
+        }
+    }
+
+    pub(super) async fn admin(&self, email: &str) -> SignedIn {
+        let command = crate::CreateUser {
+            email: email.to_owned(),
+            name: "Root".to_owned(),
+            password: Some(PASSWORD.into()),
+            instance_admin: true,
+        };
+        self.service.create_user(command).await.unwrap();
+        self.sign_in(email, PASSWORD).await.unwrap()
+    }
+
+    pub(super) async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn> {
+        self.service.sign_in(&self.visitor(), email, &password.into()).await
+    }
+
+    pub(super) async fn user(&self, signed_in: &SignedIn) -> User {
+        store::users::find(&self.db, signed_in.user.id).await.unwrap().unwrap()
+    }
+
+    /// Whether access tokens of the session are still accepted.
+    pub(super) async fn is_live(&self, signed_in: &SignedIn) -> bool {
+        let request = contracts::identity::CheckSession {
+            user_id: signed_in.user.id,
+            session_id: signed_in.session.id,
+        };
+        self.service.session_state(&request).await.unwrap().active
+    }
+
+    /// Runs due work and gives the mails sent since the last time.
+    pub(super) async fn mails(&self) -> Vec<Mail> {
+        let handlers = Arc::clone(&self.service).due_handlers();
+        let runner = DueRunner::new(self.db.db(), Arc::new(self.clock.clone()), handlers, DueConfig::default());
+        while runner.run_ready().await.unwrap() > 0 {}
+        std::mem::take(&mut *self.outgoing.mails.lock().unwrap())
+    }
+
+    /// The token in the one mail to `to`.
+    pub(super) async fn mailed_token(&self, to: &str) -> SecretString {
+        let mails: Vec<Mail> = self.mails().await.into_iter().filter(|mail| mail.to == to).collect();
+        assert_eq!(mails.len(), 1, "one mail to {to}");
+        token_of(&mails[0])
+    }
+}
+
+pub(super) fn token_of(mail: &Mail) -> SecretString {
+    let (_, rest) = mail.text.split_once("token=").expect("a link with a token");
+    SecretString::from(rest.split_whitespace().next().unwrap())
+}
+
+pub(super) fn registration(email: &str) -> Register {
+    Register {
+        email: email.to_owned(),
+        password: PASSWORD.into(),
+        name: "Ada".to_owned(),
+        time_zone: None,
+        locale: None,
+        invitation_token: None,
+    }
+}
+
+pub(super) fn code<T>(result: Result<T>) -> String {
+    match result {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => error.code.into_owned(),
+    }
+}
+
+fn build(db: &TestDb, clock: &FixedClock, outgoing: &Arc<Outgoing>, config: Config, secret: [u8; 32]) -> Arc<IdentityService> {
+    assert_eq!(config.validate(), Vec::<String>::new());
+    let toolkit = Toolkit {
+        clock: Arc::new(clock.clone()),
+        cursors: CursorCodec::new([1; 32]),
+        signals: Signals::default(),
+    };
+    let installation = Installation {
+        secret,
+        public_url: "https://guildhall.example.org".to_owned(),
+    };
+    let mailer: Arc<dyn Mailer> = outgoing.clone();
+    IdentityService::new(db.db(), config, installation, toolkit, Arc::new(FakeWorkspaces::default()), mailer)
+}
+
+pub(super) fn unknown_id<T: EntityId>() -> T {
+    T::generate(&FixedClock::at(FixedClock::START.plus(Duration::from_secs(1))) as &dyn Clock)
+}
