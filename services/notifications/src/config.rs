@@ -29,7 +29,8 @@ pub struct Config {
     /// How often a stream asks again whether its reader's session lives and may read the workspace, besides the signals
     /// that tell at once. Seconds.
     pub recheck_seconds: u32,
-    /// A stream ends after this time and the client comes back with a fresh token. Seconds.
+    /// A stream ends when its access token does, but at the latest after this time; the client comes back with a fresh
+    /// token. Seconds.
     pub max_stream_seconds: u32,
     /// Events held for one client that does not read; the rest waits in the log until it does.
     pub client_queue: u32,
@@ -53,7 +54,7 @@ impl Default for Config {
             max_streams: 2_000,
             heartbeat_seconds: 15,
             recheck_seconds: 5,
-            max_stream_seconds: 900,
+            max_stream_seconds: 3_600,
             client_queue: 100,
             slow_client_seconds: 30,
             poll_milliseconds: 500,

@@ -11,9 +11,8 @@ use futures_util::stream;
 use http::header::{CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use kernel::ids::WorkspaceId;
 use platform::Caller;
-use platform::http::{Problem, Query};
+use platform::http::{Problem, Query as QueryString};
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::TAG;
 use crate::error::NotificationsError;
@@ -26,7 +25,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const RETRY: Duration = Duration::from_secs(3);
 
 /// Which stream, from where.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StreamParams {
@@ -53,8 +52,9 @@ pub(crate) struct StreamParams {
     get,
     path = "/v1/events",
     tag = TAG,
-    operation_id = "stream_events",
+    operation_id = "streamEvents",
     params(
+        StreamParams,
         ("Last-Event-ID" = Option<String>, Header, description = "`id` of the last event the client has seen.")
     ),
     responses(
@@ -67,7 +67,7 @@ pub(crate) async fn stream_events(
     State(service): State<Arc<NotificationsService>>,
     caller: Caller,
     headers: HeaderMap,
-    Query(params): Query<StreamParams>,
+    QueryString(params): QueryString<StreamParams>,
 ) -> Result<Response, Problem> {
     if !origin_allowed(&headers, &service.config) {
         return Err(Problem(NotificationsError::OriginNotAllowed.into()));

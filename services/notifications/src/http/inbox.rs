@@ -10,9 +10,9 @@ use kernel::ids::{NotificationId, WorkspaceId};
 use kernel::{FieldError, Timestamp};
 use platform::Caller;
 use platform::db::Reply;
-use platform::http::{Body, Path, Problem, Query};
+use platform::http::{Body, Path, Problem, Query as QueryString};
 use serde::{Deserialize, Deserializer};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::TAG;
 use crate::NotificationsService;
@@ -23,7 +23,7 @@ use crate::service::views::{NotificationView, ReadAllResult, UnreadCount};
 type Service = State<Arc<NotificationsService>>;
 
 /// Which notifications.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
@@ -39,6 +39,7 @@ pub(crate) struct ListParams {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(max_length = 2048)]
     cursor: Option<String>,
     /// Also count all that match.
     include_total: Option<bool>,
@@ -46,7 +47,9 @@ pub(crate) struct ListParams {
 
 fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Kind>, D::Error> {
     let text = String::deserialize(deserializer)?;
+    // `kind=` is a list without members: no filter.
     text.split(',')
+        .filter(|kind| !kind.is_empty())
         .map(|kind| kind.parse().map_err(|_| serde::de::Error::custom(format!("unknown kind {kind:?}"))))
         .collect()
 }
@@ -58,13 +61,14 @@ fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Kind>, D::Err
     get,
     path = "/v1/notifications",
     tag = TAG,
-    operation_id = "list_notifications",
+    operation_id = "listNotifications",
+    params(ListParams),
     responses((status = 200, description = "A page of the inbox.", body = Page<NotificationView>))
 )]
 pub(crate) async fn list_notifications(
     State(service): Service,
     caller: Caller,
-    Query(params): Query<ListParams>,
+    QueryString(params): QueryString<ListParams>,
 ) -> Result<Json<Page<NotificationView>>, Problem> {
     let limit = params.limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
@@ -90,7 +94,7 @@ pub(crate) async fn list_notifications(
     get,
     path = "/v1/notifications/unread-count",
     tag = TAG,
-    operation_id = "count_unread_notifications",
+    operation_id = "countUnreadNotifications",
     responses((status = 200, description = "The number.", body = UnreadCount))
 )]
 pub(crate) async fn count_unread(State(service): Service, caller: Caller) -> Result<Json<UnreadCount>, Problem> {
@@ -104,7 +108,7 @@ pub(crate) async fn count_unread(State(service): Service, caller: Caller) -> Res
     get,
     path = "/v1/notifications/{id}",
     tag = TAG,
-    operation_id = "get_notification",
+    operation_id = "getNotification",
     params(("id" = NotificationId, Path, description = "The notification.")),
     responses(
         (status = 200, description = "The notification.", body = NotificationView),
@@ -126,7 +130,7 @@ pub(crate) async fn get_notification(
     put,
     path = "/v1/notifications/{id}/read",
     tag = TAG,
-    operation_id = "mark_notification_read",
+    operation_id = "markNotificationRead",
     params(("id" = NotificationId, Path, description = "The notification.")),
     responses(
         (status = 204, description = "It is read."),
@@ -145,7 +149,7 @@ pub(crate) async fn mark_read(State(service): Service, caller: Caller, Path(id):
     delete,
     path = "/v1/notifications/{id}/read",
     tag = TAG,
-    operation_id = "mark_notification_unread",
+    operation_id = "markNotificationUnread",
     params(("id" = NotificationId, Path, description = "The notification.")),
     responses(
         (status = 204, description = "It is unread."),
@@ -175,7 +179,7 @@ pub(crate) struct MarkAllRead {
     post,
     path = "/v1/notifications/read-all",
     tag = TAG,
-    operation_id = "mark_all_notifications_read",
+    operation_id = "markAllNotificationsRead",
     request_body = MarkAllRead,
     responses((status = 200, description = "How many there were.", body = ReadAllResult))
 )]
@@ -194,7 +198,7 @@ pub(crate) async fn mark_all_read(
     delete,
     path = "/v1/notifications/{id}",
     tag = TAG,
-    operation_id = "dismiss_notification",
+    operation_id = "dismissNotification",
     params(("id" = NotificationId, Path, description = "The notification.")),
     responses(
         (status = 204, description = "It is gone."),

@@ -15,12 +15,26 @@ use crate::NotificationsService;
 use crate::model::{Channels, Kind, Preferences};
 use crate::service::preferences::ChangeChannels;
 
-/// Channels to switch; what is left out stays.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+/// Channels to switch; what is left out stays, `null` goes back to the default.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelsPatch {
-    in_app: Option<bool>,
-    email: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    in_app: Field<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    email: Field<bool>,
+}
+
+impl ChannelsPatch {
+    fn change(self, kind: Kind) -> ChangeChannels {
+        let default = kind.default_channels();
+        ChangeChannels {
+            in_app: self.in_app.into_option().map(|value| value.unwrap_or(default.in_app)),
+            email: self.email.into_option().map(|value| value.unwrap_or(default.email)),
+        }
+    }
 }
 
 macro_rules! preference_members {
@@ -51,8 +65,7 @@ macro_rules! preference_members {
                 members
                     .into_iter()
                     .filter_map(|(kind, member)| {
-                        let change = member?.map(|patch| ChangeChannels { in_app: patch.in_app, email: patch.email });
-                        Some((kind, change))
+                        Some((kind, member?.map(|patch| patch.change(kind))))
                     })
                     .collect()
             }
@@ -83,7 +96,7 @@ preference_members! {
     get,
     path = "/v1/notifications/preferences",
     tag = TAG,
-    operation_id = "get_notification_preferences",
+    operation_id = "getNotificationPreferences",
     responses((status = 200, description = "All kinds.", body = PreferencesView))
 )]
 pub(crate) async fn get_preferences(
@@ -102,7 +115,7 @@ pub(crate) async fn get_preferences(
     patch,
     path = "/v1/notifications/preferences",
     tag = TAG,
-    operation_id = "change_notification_preferences",
+    operation_id = "changeNotificationPreferences",
     request_body = PreferencesPatch,
     responses((status = 200, description = "All kinds after the change.", body = PreferencesView))
 )]
@@ -137,11 +150,20 @@ mod tests {
 
     #[test]
     fn null_resets_and_absence_keeps() {
-        let patch: PreferencesPatch =
-            serde_json::from_value(serde_json::json!({"task.updated": null, "task.created": {"email": true}})).expect("patch");
+        let patch: PreferencesPatch = serde_json::from_value(
+            serde_json::json!({"task.updated": null, "task.created": {"email": true}, "task.mentioned": {"email": null}}),
+        )
+        .expect("patch");
         assert_eq!(
             patch.changes(),
             vec![
+                (
+                    Kind::TaskMentioned,
+                    Some(ChangeChannels {
+                        in_app: None,
+                        email: Some(true)
+                    })
+                ),
                 (Kind::TaskUpdated, None),
                 (
                     Kind::TaskCreated,

@@ -10,10 +10,10 @@ use kernel::ids::{EntityId, NotificationId, ProjectId, TaskId, UserId, Workspace
 use kernel::{CallContext, Result};
 use platform::db::Unit;
 use platform::due::Due;
-use platform::mail::Mail;
+use platform::mail::{self, Mail};
 
 use crate::NotificationsService;
-use crate::model::{Channels, Content, Kind, Preferences, mail, outranks};
+use crate::model::{self, Channels, Content, Kind, Preferences, outranks};
 use crate::store;
 use crate::store::inbox::{NotificationRow, Scope};
 
@@ -207,7 +207,7 @@ impl NotificationsService {
             (Some(task), None) => format!("{base}/tasks/{task}"),
             (None, _) => format!("{base}/workspaces/{}", draft.workspace_id),
         };
-        let text = mail(kind, content, &user.time_zone, &link, &format!("{base}/settings/notifications"));
+        let text = model::mail(kind, content, &user.time_zone, &link, &format!("{base}/settings/notifications"));
         // Replaces a mail of the same change that still waits: the later reason is the more specific one.
         let change = draft.change_key.clone().unwrap_or_else(|| draft.event.id.to_string());
         let key = format!("notification:{change}:{}", user.id);
@@ -219,10 +219,8 @@ impl NotificationsService {
             message_id: format!("{}.{}", draft.event.id, user.id),
         };
         unit.schedule(Due {
-            kind: "mail.send",
             key: Some(key),
-            payload: serde_json::to_value(&mail).map_err(kernel::Error::internal)?,
-            run_at: self.toolkit.clock.now(),
+            ..mail::due(&mail, self.toolkit.clock.now())
         });
         Ok(())
     }

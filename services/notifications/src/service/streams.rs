@@ -47,7 +47,7 @@ pub(crate) enum Frame {
 pub(crate) enum EndReason {
     /// The session ended or the workspace cannot be read any more: do not come back.
     AccessLost,
-    /// The stream lived as long as it may: come back with a fresh token.
+    /// The access token ended, or the stream lived as long as it may: come back with a fresh token.
     Expired,
     /// The server stops or cannot check access: come back.
     Restart,
@@ -84,7 +84,8 @@ pub(crate) struct EventStream {
     checked_at: Instant,
     /// A signal said that access may have changed.
     suspect: bool,
-    opened_at: Instant,
+    /// When the token ends, or the stream has lived as long as it may.
+    ends_at: Instant,
     sent_at: Instant,
     poll_at: Instant,
     fast: usize,
@@ -117,6 +118,10 @@ impl NotificationsService {
             Resume::Reset(id) => (id, Frame::Reset { id }),
         };
         let now = Instant::now();
+        let lifetime = match caller.token_expires_at {
+            Some(expiry) => expiry.since(self.toolkit.clock.now()).min(self.config.max_stream()),
+            None => self.config.max_stream(),
+        };
         Ok(EventStream {
             head: feed.head(),
             hint: feed.hint(),
@@ -132,7 +137,7 @@ impl NotificationsService {
             projects: HashMap::new(),
             checked_at: now,
             suspect: false,
-            opened_at: now,
+            ends_at: now + lifetime,
             sent_at: now,
             poll_at: now,
             fast: FAST_STEPS.len(),
@@ -191,7 +196,7 @@ impl EventStream {
 
     /// Ends the stream when its time is over or access is gone. Asks only when a signal or the interval says so.
     async fn check(&mut self) -> Option<EndReason> {
-        if self.opened_at.elapsed() > self.service.config.max_stream() {
+        if Instant::now() >= self.ends_at {
             return Some(EndReason::Expired);
         }
         let mut due = self.suspect || self.checked_at.elapsed() > self.service.config.recheck();
@@ -311,7 +316,7 @@ impl EventStream {
     async fn wait(&mut self) -> Option<Frame> {
         let config = &self.service.config;
         let heartbeat_at = self.sent_at + config.heartbeat();
-        let check_at = (self.checked_at + config.recheck()).min(self.opened_at + config.max_stream()) + Duration::from_millis(1);
+        let check_at = (self.checked_at + config.recheck()).min(self.ends_at) + Duration::from_millis(1);
         let until = heartbeat_at.min(check_at).min(self.poll_at);
         tokio::select! {
             // Errors mean that the sender is gone; it lives in `self.feed`.

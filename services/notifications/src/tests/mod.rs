@@ -26,14 +26,14 @@ use crate::store::inbox::Count;
 use crate::{Config, NotificationsService, SCHEMA};
 
 /// One workspace with a project; Ada owns it, Ben and Cleo collaborate, Mallory is a stranger.
-struct World {
+pub(crate) struct World {
     db: TestDb,
     clock: FixedClock,
     signals: Signals,
     identity: Arc<FakeIdentity>,
     workspaces: Arc<FakeWorkspaces>,
     tasks: Arc<FakeTasks>,
-    service: Arc<NotificationsService>,
+    pub(crate) service: Arc<NotificationsService>,
     workspace: WorkspaceId,
     project: ProjectId,
     ada: UserId,
@@ -43,7 +43,7 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Config::default()).await
     }
 

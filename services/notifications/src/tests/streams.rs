@@ -227,7 +227,7 @@ async fn sec_14_an_ended_session_ends_its_streams_even_without_a_signal() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_its_time_and_with_the_process() {
+async fn a_stream_ends_with_its_time_its_token_and_the_process() {
     let world = World::with(Config {
         max_stream_seconds: 1,
         ..Config::default()
@@ -236,6 +236,22 @@ async fn a_stream_ends_with_its_time_and_with_the_process() {
     let mut expiring = open(&world, world.ben, None).await;
     next(&mut expiring).await;
     assert_eq!(next(&mut expiring).await, Some(Frame::End(EndReason::Expired)));
+    let world = World::new().await;
+    let caller = platform::Caller {
+        token_expires_at: Some(kernel::Clock::now(&world.clock).plus(Duration::from_millis(300))),
+        ..world.caller(world.ben)
+    };
+    let mut expiring = world
+        .service
+        .open_stream(caller, world.workspace, None)
+        .await
+        .expect("the stream opens");
+    next(&mut expiring).await;
+    assert_eq!(
+        next(&mut expiring).await,
+        Some(Frame::End(EndReason::Expired)),
+        "the token ends before the stream"
+    );
     let mut stopping = open(&world, world.ben, None).await;
     next(&mut stopping).await;
     world.signals.publish(Signal::Stopping);
