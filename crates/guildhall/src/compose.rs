@@ -22,7 +22,7 @@ use platform::http::{self, Edge};
 use platform::lifecycle::Lifecycle;
 use platform::mail::{DevMailbox, MailHandler, Mailer};
 use platform::service::{Service, Toolkit};
-use platform::signals::Signals;
+use platform::signals::{Signal, Signals};
 use platform::telemetry::{Metrics, metrics_router};
 use serde_json::Value;
 use tasks::TasksService;
@@ -179,6 +179,7 @@ impl App {
             databases.notifications.clone(),
             notifications::Config {
                 public_url: config.server.public_url(),
+                allowed_origins: config.http.cors_origins.clone(),
                 ..config.notifications.clone()
             },
             toolkit.clone(),
@@ -257,6 +258,12 @@ impl App {
             while stopping.sleep(RATE_LIMIT_MEMORY).await {
                 edge.rate_limits.forget_idle();
             }
+        });
+        let (stop, signals) = (lifecycle.stopping(), self.toolkit.signals.clone());
+        lifecycle.spawn("streams", async move {
+            // Live streams never end by themselves; without this they would use up the whole drain time.
+            stop.cancelled().await;
+            signals.publish(Signal::Stopping);
         });
         lifecycle.spawn(
             "http",

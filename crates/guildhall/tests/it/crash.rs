@@ -183,7 +183,7 @@ async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTreeMap<
             let Ok(event) = serde_json::from_str::<serde_json::Value>(&data) else {
                 continue;
             };
-            if event["type"] == "tasks.task_created.v1" {
+            if event["type"] == "task.created" {
                 *counts.entry(event["subject"].as_str().expect("a subject").to_owned()).or_insert(0) += 1;
             }
         }
