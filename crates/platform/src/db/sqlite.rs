@@ -161,6 +161,9 @@ fn open(path: &Path, config: &DbConfig, read_only: bool) -> rusqlite::Result<Con
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     }
     connection.pragma_update(None, "foreign_keys", true)?;
+    // By default SQLite takes a quoted name that is no column for a string, which hides mistakes.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     Ok(connection)
 }

@@ -2,5 +2,10 @@
 
 mod support;
 
+mod abort;
+mod contention;
+mod migrations;
+mod outage;
 mod probe;
+mod replies;
 mod units;

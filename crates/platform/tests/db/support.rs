@@ -1,9 +1,12 @@
 //! The schema of these tests and its statements.
 
+use std::sync::atomic::AtomicBool;
+
 use kernel::ids::uuid_v7;
 use kernel::{Clock, SystemClock};
 use platform::Caller;
-use platform::db::{Db, Schema, UniqueRule};
+use platform::db::{Db, Schema, UniqueRule, Unit};
+use platform::http::idempotency::IdempotencySlot;
 use sea_query::{Expr, ExprTrait, Func, Iden, InsertStatement, Query, SelectStatement};
 use uuid::Uuid;
 
@@ -93,4 +96,22 @@ pub async fn count(db: &Db, table: impl sea_query::IntoTableRef) -> i64 {
         .from(table)
         .to_owned();
     db.one::<i64>(select).await.expect("count")
+}
+
+pub fn idempotency_slot(key: u8) -> IdempotencySlot {
+    IdempotencySlot {
+        scope_hash: [key; 32],
+        body_hash: [0; 32],
+        stored: AtomicBool::new(false),
+    }
+}
+
+/// A parent and its child: one without the other is half a write.
+pub fn pair() -> Unit {
+    let id = new_id();
+    let mut unit = Unit::new(&caller());
+    unit.insert(insert_probe(id, &id.to_string()));
+    unit.read::<(String, i64)>(probe_by_id(id));
+    unit.insert(insert_child(new_id(), id));
+    unit
 }
