@@ -105,6 +105,11 @@ impl Postgres {
         })
     }
 
+    /// Where one pooled connection turns out to be dead, the others most likely are as well.
+    fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     async fn patiently<T>(&self, future: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
         tokio::time::timeout(self.patience, future).await.unwrap_or(Err(DbError::Timeout))
     }
@@ -112,7 +117,12 @@ impl Postgres {
     pub async fn query(&self, sql: &Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
         match self.patiently(self.query_once(sql, make)).await {
             // A connection that broke while it lay in the pool: reading again is harmless.
-            Err(DbError::Down(_) | DbError::Contention(_)) => self.patiently(self.query_once(sql, make)).await,
+            Err(DbError::Down(_)) => {
+                self.forget_idle();
+                self.patiently(self.query_once(sql, make)).await
+            }
+            // The statement became stale.
+            Err(DbError::Contention(_)) => self.patiently(self.query_once(sql, make)).await,
             other => other,
         }
     }
@@ -211,6 +221,7 @@ impl Postgres {
                     Ok(statement) => statements.push(statement),
                     Err(DbError::Down(_)) if !replaced => {
                         replaced = true;
+                        self.forget_idle();
                         continue 'session;
                     }
                     Err(error) => return Err(error),

@@ -191,7 +191,8 @@ async fn sums_counts_and_limits_are_plain_numbers() {
 #[tokio::test]
 async fn text_is_compared_byte_by_byte() {
     let db = TestDb::new(SCHEMA).await;
-    for name in ["up", "UP", "Üp", "u%p", "up "] {
+    // Not "up ": the binary collation that MySQL and MariaDB share ignores spaces at the end. Input is trimmed.
+    for name in ["up", "UP", "Üp", "u%p"] {
         store(&db, &row(name))
             .await
             .unwrap_or_else(|error| panic!("{name:?} is a name of its own: {error}"));
