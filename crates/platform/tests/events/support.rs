@@ -13,7 +13,7 @@ use platform::Caller;
 use platform::config::HumanDuration;
 use platform::db::{Db, Migration, Schema, Unit};
 use platform::events::{Consumer, EventsConfig, Relay};
-use sea_query::{Alias, Expr, Func, Query};
+use sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use tokio_util::sync::CancellationToken;
 
 const SEEN: &str = "CREATE TABLE seen (consumer VARCHAR(50) NOT NULL, subject VARCHAR(50) NOT NULL, n BIGINT NOT NULL);\n";
@@ -80,6 +80,7 @@ pub struct Recorder {
     pub order: Mutex<Vec<(String, usize)>>,
     pub calls: AtomicUsize,
     panics: AtomicBool,
+    too_early: AtomicUsize,
 }
 
 impl Recorder {
@@ -91,6 +92,7 @@ impl Recorder {
             order: Mutex::default(),
             calls: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
+            too_early: AtomicUsize::new(0),
         })
     }
     pub fn fail_when(&self, fault: impl Fn(&str, usize) -> Option<Error> + Send + Sync + 'static) {
@@ -102,11 +104,31 @@ impl Recorder {
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
-    /// What was handled of one subject, in order.
+    /// What was handled of one subject, in order; repeats, whose unit changed nothing, left out.
     pub fn of(&self, subject: WorkspaceId) -> Vec<usize> {
         let subject = subject.to_string();
         let order = self.order.lock().expect("lock");
-        order.iter().filter(|(of, _)| *of == subject).map(|(_, n)| *n).collect()
+        let mut seen = Vec::new();
+        for (_, n) in order.iter().filter(|(of, _)| *of == subject) {
+            if !seen.contains(n) {
+                seen.push(*n);
+            }
+        }
+        seen
+    }
+    /// How often an event came before all earlier ones of its subject were committed.
+    pub fn too_early(&self) -> usize {
+        self.too_early.load(Ordering::SeqCst)
+    }
+    async fn committed_before(&self, subject: &str, n: usize) -> Result<usize> {
+        let earlier = Query::select()
+            .expr(Func::count(Expr::col(sea_query::Asterisk)))
+            .from(Alias::new("seen"))
+            .and_where(Expr::col(Alias::new("consumer")).eq(self.name))
+            .and_where(Expr::col(Alias::new("subject")).eq(subject))
+            .and_where(Expr::col(Alias::new("n")).lt(i64::try_from(n).expect("small")))
+            .to_owned();
+        Ok(usize::try_from(self.db.one::<(i64,)>(earlier).await?.0).expect("a count"))
     }
 }
 
@@ -128,7 +150,9 @@ impl Consumer for Recorder {
             .expect("the type asked for")
             .map_err(Error::internal)?;
         let n: usize = fact.changed[0].parse().map_err(Error::internal)?;
-        tokio::task::yield_now().await;
+        if self.committed_before(&event.subject, n).await? < n {
+            self.too_early.fetch_add(1, Ordering::SeqCst);
+        }
         assert!(!self.panics.swap(false, Ordering::SeqCst), "on purpose");
         if let Some(error) = (self.fault.lock().expect("lock"))(&event.subject, n) {
             return Err(error);
