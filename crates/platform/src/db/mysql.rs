@@ -250,6 +250,9 @@ fn constraint(message: &str) -> &str {
 }
 
 fn ssl_options(mode: SslMode, config: &DbConfig) -> Result<SslOpts, DbError> {
+    // The driver asks rustls for the process's provider, which rustls only guesses when a single one is linked. An error says
+    // that somebody has chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     if !tls::verifies(mode, config) {
         return Ok(SslOpts::default()
             .with_danger_accept_invalid_certs(true)

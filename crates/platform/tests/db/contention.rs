@@ -134,7 +134,7 @@ async fn units_that_lock_in_opposite_order_are_repeated() {
                 .table(Probe::Table)
                 .value(Probe::Version, next)
                 .and_where(Expr::col(Probe::Id).eq(id));
-            unit.update_guarded(update.to_owned(), Guard::VERSION);
+            unit.update_guarded(update.clone(), Guard::VERSION);
         }
         db.apply(unit)
     };
@@ -181,7 +181,7 @@ async fn a_claim_hands_each_row_to_one_claimer() {
                             .value(Owner::Room, 2)
                             .and_where(Expr::col(Owner::Id).eq(*id));
                         update.and_where(Expr::col(Owner::Room).eq(1));
-                        take.update_guarded(update.to_owned(), Guard::conflict("probe.claimed", "Claimed twice."));
+                        take.update_guarded(update.clone(), Guard::conflict("probe.claimed", "Claimed twice."));
                     }
                     Ok((take, ids.len()))
                 })

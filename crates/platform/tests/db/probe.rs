@@ -200,7 +200,7 @@ async fn text_is_compared_byte_by_byte() {
     let names = |condition: Expr| {
         let mut select = Query::select();
         select.column(Probe::Name).from(Probe::Table).and_where(condition);
-        db.all::<String>(select.to_owned())
+        db.all::<String>(select.clone())
     };
     assert_eq!(names(Expr::col(Probe::Name).eq("UP")).await.expect("equal"), ["UP"]);
     let escaped = sea_query::LikeExpr::new("u\\%%").escape('\\');

@@ -64,7 +64,7 @@ async fn a_failed_unit_stores_no_reply() {
         let mut nothing = Query::delete();
         nothing.from_table(Owner::Table).and_where(Expr::col(Owner::Id).eq(new_id()));
         if guard {
-            unit.delete_guarded(nothing.to_owned(), Guard::VERSION);
+            unit.delete_guarded(nothing.clone(), Guard::VERSION);
         }
         unit.read::<(String, i64)>(probe_by_id(new_id()));
         unit
