@@ -144,20 +144,11 @@ impl Draft {
         store::people::add_labels(&mut self.unit, task.id, &task.label_ids);
         store::terms::add(&mut self.unit, task, &terms::task_terms(&task.title, &task.description));
         self.record(task, "created", None, Value::Null, json!(task.title));
+        // It names the assignees; no event of their own tells the same once more.
         self.unit.emit(&TaskCreated {
             task: task_ref(task),
             mentioned_ids: mentioned,
         });
-        if !task.assignee_ids.is_empty() {
-            self.unit.emit(&TaskAssigned {
-                task: task_ref(task),
-                added_ids: task.assignee_ids.clone(),
-                removed_ids: Vec::new(),
-            });
-        }
-        if task.status == Status::Done {
-            self.unit.emit(&TaskCompleted { task: task_ref(task) });
-        }
         self.remind(None, task);
     }
 

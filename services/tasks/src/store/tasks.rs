@@ -201,7 +201,7 @@ pub(crate) fn insert_numbered(unit: &mut Unit, task: &Task, project_key: &str) {
     unit.insert(Query::insert().into_table("tasks").columns(columns).values_panic(values).take());
 }
 
-fn mutable(task: &Task) -> [(&'static str, Expr); 17] {
+fn mutable(task: &Task) -> [(&'static str, Expr); 16] {
     let due_at = task.due.map(|due| due.at);
     [
         ("title", task.title.as_str().into()),
@@ -220,7 +220,6 @@ fn mutable(task: &Task) -> [(&'static str, Expr); 17] {
         ("archived_at", micros_opt(task.archived_at).into()),
         ("deleted_at", micros_opt(task.deleted_at).into()),
         ("deleted_with", id_opt(task.deleted_with).into()),
-        ("project_id", id(task.project_id).into()),
     ]
 }
 

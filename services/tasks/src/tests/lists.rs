@@ -275,6 +275,7 @@ async fn search_folds_case_and_accents_and_completes_the_last_word() {
     world
         .create(json!({"title": "Café menu", "description": "The **Überraschung** for Łódź"}))
         .await;
+    world.tick();
     let second = world
         .service
         .create_task(&world.ann(), world.other_project_id, body(json!({"title": "Cafeteria keys"})))
