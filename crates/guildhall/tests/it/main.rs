@@ -4,4 +4,5 @@
 mod support;
 
 mod crash;
+mod matrix;
 mod smoke;

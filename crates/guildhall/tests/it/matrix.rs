@@ -1,0 +1,340 @@
+//! Who may do what, over **all** routes: no token, a stranger's token, each role. A route without its row here fails
+//! the suite, and so does a row without its route.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, TestApp, eventually, join};
+
+/// The least that a caller must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Nobody in particular.
+    Public,
+    /// Any account; nothing of others is reachable by it.
+    SignedIn,
+    /// The person the object belongs to; 404 for everybody else.
+    Own,
+    Viewer,
+    Collaborator,
+    Owner,
+    /// Manages the installation.
+    Admin,
+}
+use Access::{Admin, Collaborator, Own, Owner, Public, SignedIn, Viewer};
+
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    /// `$name` stands for the id of that object.
+    body: Option<Value>,
+    /// What to do first: `METHOD path` by the owner.
+    before: Option<&'static str>,
+    query: &'static str,
+}
+
+fn row(method: &'static str, path: &'static str, access: Access) -> Row {
+    Row {
+        method,
+        path,
+        access,
+        body: None,
+        before: None,
+        query: "",
+    }
+}
+
+impl Row {
+    fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+    fn after(mut self, before: &'static str) -> Self {
+        self.before = Some(before);
+        self
+    }
+    fn query(mut self, query: &'static str) -> Self {
+        self.query = query;
+        self
+    }
+}
+
+fn rows() -> Vec<Row> {
+    [account_rows(), workspace_rows(), project_rows(), task_rows(), notification_rows()].into_iter().flatten().collect()
+}
+
+fn account_rows() -> Vec<Row> {
+    let credentials = json!({ "email": "nobody@example.com", "password": "not-the-password-1" });
+    vec![
+        row("GET", "/.well-known/jwks.json", Public),
+        row("POST", "/v1/auth/register", Public).body(json!({})),
+        row("POST", "/v1/auth/setup", Public).body(json!({})),
+        row("POST", "/v1/auth/sign-in", Public).body(json!({})),
+        row("POST", "/v1/auth/refresh", Public).body(json!({ "refresh_token": 1 })),
+        row("POST", "/v1/auth/verify-email", Public).body(json!({})),
+        row("POST", "/v1/auth/verify-email/resend", Public).body(json!({})),
+        row("POST", "/v1/auth/password/forgot", Public).body(json!({})),
+        row("POST", "/v1/auth/password/reset", Public).body(json!({})),
+        row("GET", "/v1/me", SignedIn),
+        row("PATCH", "/v1/me", SignedIn).body(json!({ "name": "Somebody" })),
+        row("GET", "/v1/sessions", SignedIn),
+        row("GET", "/v1/users", Admin),
+        row("POST", "/v1/users/{user_id}/lock", Admin).body(credentials),
+    ]
+}
+
+fn workspace_rows() -> Vec<Row> {
+    let w = "/v1/workspaces/{workspace_id}";
+    vec![
+        row("GET", "/v1/workspaces", SignedIn),
+        row("POST", "/v1/workspaces", SignedIn).body(json!({ "name": "Another" })),
+        row("GET", w, Viewer),
+        row("PATCH", w, Owner).body(json!({ "name": "Renamed" })),
+        row("DELETE", w, Owner),
+        row("POST", "/v1/workspaces/{workspace_id}/restore", Owner).after("DELETE /v1/workspaces/{workspace_id}"),
+        row("POST", "/v1/workspaces/{workspace_id}/transfer", Owner).body(json!({ "user_id": "$collaborator" })),
+        row("POST", "/v1/workspaces/{workspace_id}/leave", Viewer),
+        row("GET", "/v1/workspaces/{workspace_id}/members", Viewer),
+        row("GET", "/v1/workspaces/{workspace_id}/members/{user_id}", Viewer),
+        row("PATCH", "/v1/workspaces/{workspace_id}/members/{user_id}", Owner).body(json!({ "role": "viewer" })),
+        row("DELETE", "/v1/workspaces/{workspace_id}/members/{user_id}", Owner),
+        row("GET", "/v1/workspaces/{workspace_id}/invitations", Owner),
+        row("POST", "/v1/workspaces/{workspace_id}/invitations", Owner).body(json!({ "email": "new@example.com", "role": "viewer" })),
+        row("GET", "/v1/workspaces/{workspace_id}/invitations/{invitation_id}", Owner),
+        row("DELETE", "/v1/workspaces/{workspace_id}/invitations/{invitation_id}", Owner),
+        row("POST", "/v1/workspaces/{workspace_id}/invitations/{invitation_id}/resend", Owner),
+        row("GET", "/v1/invitations/{token}", Public),
+        row("POST", "/v1/invitations/{token}/acceptance", SignedIn),
+        row("POST", "/v1/invitations/{token}/decline", SignedIn),
+        row("GET", "/v1/workspaces/{workspace_id}/labels", Viewer),
+        row("POST", "/v1/workspaces/{workspace_id}/labels", Collaborator).body(json!({ "name": "chore", "color": "#cc3333" })),
+        row("GET", "/v1/workspaces/{workspace_id}/labels/{label_id}", Viewer),
+        row("PATCH", "/v1/workspaces/{workspace_id}/labels/{label_id}", Collaborator).body(json!({ "color": "#3366cc" })),
+        row("DELETE", "/v1/workspaces/{workspace_id}/labels/{label_id}", Collaborator),
+        row("GET", "/v1/workspaces/{workspace_id}/states", Viewer),
+        row("POST", "/v1/workspaces/{workspace_id}/states", Owner).body(json!({ "name": "Waiting", "status": "in_progress" })),
+        row("GET", "/v1/workspaces/{workspace_id}/states/{state_id}", Viewer),
+        row("PATCH", "/v1/workspaces/{workspace_id}/states/{state_id}", Owner).body(json!({ "name": "Checked" })),
+        row("DELETE", "/v1/workspaces/{workspace_id}/states/{state_id}", Owner),
+        row("GET", "/v1/workspaces/{workspace_id}/tasks/{key}", Viewer),
+        row("GET", "/v1/events", Viewer).query("?workspace_id=$workspace"),
+    ]
+}
+
+fn project_rows() -> Vec<Row> {
+    vec![
+        row("GET", "/v1/projects", SignedIn),
+        row("POST", "/v1/projects", Collaborator).body(json!({ "workspace_id": "$workspace", "key": "NEW", "name": "New" })),
+        row("GET", "/v1/projects/{project_id}", Viewer),
+        row("PATCH", "/v1/projects/{project_id}", Owner).body(json!({ "name": "Renamed" })),
+        row("DELETE", "/v1/projects/{project_id}", Owner),
+        row("POST", "/v1/projects/{project_id}/restore", Owner).after("DELETE /v1/projects/{project_id}"),
+        row("PUT", "/v1/projects/{project_id}/archive", Owner),
+        row("DELETE", "/v1/projects/{project_id}/archive", Owner).after("PUT /v1/projects/{project_id}/archive"),
+        row("GET", "/v1/projects/{project_id}/members", Viewer),
+        row("GET", "/v1/projects/{project_id}/members/{user_id}", Viewer),
+        row("PUT", "/v1/projects/{project_id}/members/{user_id}", Owner).body(json!({ "role": "viewer" })),
+        row("PATCH", "/v1/projects/{project_id}/members/{user_id}", Owner).body(json!({ "role": "viewer" })),
+        row("DELETE", "/v1/projects/{project_id}/members/{user_id}", Owner),
+    ]
+}
+
+fn task_rows() -> Vec<Row> {
+    vec![
+        row("GET", "/v1/tasks", SignedIn),
+        row("POST", "/v1/tasks/batch", Collaborator).body(json!({ "operations": [{ "op": "complete", "task_id": "$task" }] })),
+        row("GET", "/v1/projects/{project_id}/tasks", Viewer),
+        row("POST", "/v1/projects/{project_id}/tasks", Collaborator).body(json!({ "title": "New" })),
+        row("GET", "/v1/tasks/{task_id}", Viewer),
+        row("PATCH", "/v1/tasks/{task_id}", Collaborator).body(json!({ "title": "Renamed" })),
+        row("DELETE", "/v1/tasks/{task_id}", Collaborator),
+        row("POST", "/v1/tasks/{task_id}/restore", Collaborator).after("DELETE /v1/tasks/{task_id}"),
+        row("PUT", "/v1/tasks/{task_id}/completion", Collaborator),
+        row("DELETE", "/v1/tasks/{task_id}/completion", Collaborator),
+        row("PUT", "/v1/tasks/{task_id}/archive", Collaborator),
+        row("DELETE", "/v1/tasks/{task_id}/archive", Collaborator),
+        row("PUT", "/v1/tasks/{task_id}/position", Collaborator).body(json!({ "state_id": "$state" })),
+        row("PUT", "/v1/tasks/{task_id}/assignees/{user_id}", Collaborator),
+        row("DELETE", "/v1/tasks/{task_id}/assignees/{user_id}", Collaborator),
+        row("GET", "/v1/tasks/{task_id}/activity", Viewer),
+        row("GET", "/v1/tasks/{task_id}/comments", Viewer),
+        row("POST", "/v1/tasks/{task_id}/comments", Collaborator).body(json!({ "body": "Hear, hear" })),
+        row("GET", "/v1/comments/{comment_id}", Viewer),
+        // The owner's own comment: another collaborator may not touch it.
+        row("PATCH", "/v1/comments/{comment_id}", Owner).body(json!({ "body": "Changed" })),
+        row("DELETE", "/v1/comments/{comment_id}", Owner),
+    ]
+}
+
+fn notification_rows() -> Vec<Row> {
+    vec![
+        row("GET", "/v1/notifications", SignedIn),
+        row("GET", "/v1/notifications/unread-count", SignedIn),
+        row("POST", "/v1/notifications/read-all", SignedIn).body(json!({})),
+        row("GET", "/v1/notifications/preferences", SignedIn),
+        row("PATCH", "/v1/notifications/preferences", SignedIn).body(json!({ "task.created": { "in_app": true } })),
+        row("GET", "/v1/notifications/{id}", Own),
+        row("PUT", "/v1/notifications/{id}/read", Own),
+        row("DELETE", "/v1/notifications/{id}/read", Own),
+        row("DELETE", "/v1/notifications/{id}", Own),
+    ]
+}
+
+/// A workspace with one object of each kind and a person of each role.
+struct World {
+    ids: Vec<(&'static str, String)>,
+    stranger: Client,
+    viewer: Client,
+    collaborator: Client,
+    owner: Client,
+}
+
+impl World {
+    async fn new(app: &TestApp, number: usize) -> Self {
+        let person = async |role: &str| app.register(&format!("{role}{number}")).await;
+        let (owner, collaborator, viewer, stranger) = (person("owner").await, person("collaborator").await, person("viewer").await, person("stranger").await);
+        let workspace = owner.workspace(&format!("World {number}")).await;
+        join(app, &owner, &workspace, &collaborator, "collaborator").await;
+        join(app, &owner, &workspace, &viewer, "viewer").await;
+        let project = owner.project(&workspace, "WRLD").await;
+        let base = format!("/v1/workspaces/{workspace}");
+        let create = async |path: &str, body: Value| owner.post(path, body).await.expect(StatusCode::CREATED);
+        let task = create(&format!("/v1/projects/{project}/tasks"), json!({ "title": "Turn", "assignee_ids": [viewer.user_id] })).await;
+        let comment = create(&format!("/v1/tasks/{}/comments", task.id()), json!({ "body": "Round and round" })).await;
+        let label = create(&format!("{base}/labels"), json!({ "name": "bug", "color": "#cc3333" })).await;
+        let state = create(&format!("{base}/states"), json!({ "name": "In review", "status": "in_progress" })).await;
+        let invitation = create(&format!("{base}/invitations"), json!({ "role": "viewer", "delivery": "link" })).await;
+        let member = json!({ "role": "viewer" });
+        let answer = owner.put(&format!("/v1/projects/{project}/members/{}", viewer.user_id), member).await;
+        assert!(answer.status.is_success(), "{answer:#?}");
+        let notification = eventually("the viewer's notification", || async {
+            let inbox = viewer.get("/v1/notifications").await;
+            inbox.items().iter().find(|item| item["kind"] == "task.assigned").and_then(|item| item["id"].as_str().map(str::to_owned))
+        })
+        .await;
+        let ids = vec![
+            ("workspace", workspace),
+            ("project", project),
+            ("task", task.id()),
+            ("comment", comment.id()),
+            ("label", label.id()),
+            ("state", state.id()),
+            ("invitation", invitation.id()),
+            ("token", invitation.body["token"].as_str().expect("a token").to_owned()),
+            ("id", notification),
+            ("user", viewer.user_id.clone()),
+            ("collaborator", collaborator.user_id.clone()),
+            ("key", task.body["key"].as_str().expect("a key").to_owned()),
+        ];
+        Self { ids, stranger, viewer, collaborator, owner }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        // The longest names first, so that `$id` does not eat `$invitation`.
+        let mut text = text.to_owned();
+        for (name, id) in &self.ids {
+            text = text.replace(&format!("{{{name}_id}}"), id).replace(&format!("{{{name}}}"), id).replace(&format!("\"${name}\""), &format!("\"{id}\"")).replace(&format!("=${name}"), &format!("={id}"));
+        }
+        text
+    }
+
+    async fn ask(&self, row: &Row, client: &Client) -> Answer {
+        let method = Method::from_bytes(row.method.as_bytes()).expect("a method");
+        let mut request = client.request(method, &self.fill(&format!("{}{}", row.path, row.query))).header("if-match", "*");
+        if let Some(body) = &row.body {
+            request = request.header("content-type", "application/json").body(self.fill(&body.to_string()));
+        }
+        if row.path == "/v1/events" {
+            // A stream has no end: the status line is the answer.
+            let response = request.send().await.expect("an answer");
+            return Answer { status: response.status(), headers: response.headers().clone(), body: Value::Null, text: String::new() };
+        }
+        client.send(request).await
+    }
+}
+
+/// What a caller below the needed access gets; `None` when the caller is let in.
+fn refusal(access: Access, who: &str) -> Option<StatusCode> {
+    let rank = |name: &str| ["viewer", "collaborator", "owner"].iter().position(|role| *role == name);
+    let needed = match access {
+        Public => return None,
+        _ if who == "nobody" => return Some(StatusCode::UNAUTHORIZED),
+        SignedIn => return None,
+        // The notification is the viewer's.
+        Own => return (who != "viewer").then_some(StatusCode::NOT_FOUND),
+        Admin => return Some(StatusCode::FORBIDDEN),
+        Viewer => 0,
+        Collaborator => 1,
+        Owner => 2,
+    };
+    match rank(who) {
+        None => Some(StatusCode::NOT_FOUND),
+        Some(has) => (has < needed).then_some(StatusCode::FORBIDDEN),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_has_its_row() {
+    let app = TestApp::start().await;
+    let document = app.anonymous().get("/openapi.json").await.expect(StatusCode::OK).body;
+    let mut routes = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("an item").keys() {
+            routes.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let listed: BTreeSet<String> = rows().iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    let missing: Vec<_> = routes.difference(&listed).collect();
+    let stale: Vec<_> = listed.difference(&routes).collect();
+    assert!(missing.is_empty() && stale.is_empty(), "routes without a row: {missing:#?}\nrows without a route: {stale:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
+    let app = TestApp::start().await;
+    let nobody = app.anonymous();
+    for (number, row) in rows().iter().enumerate() {
+        let world = World::new(&app, number).await;
+        if let Some(before) = row.before {
+            let (method, path) = before.split_once(' ').expect("METHOD path");
+            let request = world.owner.request(Method::from_bytes(method.as_bytes()).expect("a method"), &world.fill(path)).header("if-match", "*");
+            let answer = world.owner.send(request).await;
+            assert!(answer.status.is_success(), "{before}: {answer:#?}");
+        }
+        let callers = [
+            ("nobody", &nobody),
+            ("stranger", &world.stranger),
+            ("viewer", &world.viewer),
+            ("collaborator", &world.collaborator),
+            ("owner", &world.owner),
+        ];
+        let mut admitted = false;
+        for (who, client) in callers {
+            match refusal(row.access, who) {
+                Some(status) => {
+                    let answer = world.ask(row, client).await;
+                    // A deleted object is not even there for those who may not restore it.
+                    let hidden = row.before.is_some_and(|before| before.starts_with("DELETE")) && answer.status == StatusCode::NOT_FOUND;
+                    assert!(answer.status == status || hidden, "{} {} as {who}: wanted {status}, got {answer:#?}", row.method, row.path);
+                    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:#?}");
+                }
+                // Only the least of those who may: the effect must not have happened before.
+                None if !admitted => {
+                    admitted = true;
+                    let answer = world.ask(row, client).await;
+                    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status);
+                    let public_422 = row.access == Public;
+                    assert!(!refused || (public_422 && answer.body["code"] != "auth.required"), "{} {} as {who}: {answer:#?}", row.method, row.path);
+                    assert!(answer.status.as_u16() < 500, "{} {} as {who}: {answer:#?}", row.method, row.path);
+                    if row.access != Public {
+                        assert!(answer.status.is_success(), "{} {} as {who}: {answer:#?}", row.method, row.path);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+}
