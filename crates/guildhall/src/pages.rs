@@ -13,7 +13,7 @@ pub fn routes(openapi: &Value) -> Router {
     // Rendered once: the documents do not change while the process runs.
     let json = Bytes::from(serde_json::to_vec(openapi).unwrap_or_default());
     let yaml = Bytes::from(serde_yaml_ng::to_string(openapi).unwrap_or_default());
-    let asyncapi = serde_json::json!({});
+    let asyncapi = contracts::asyncapi::document(env!("CARGO_PKG_VERSION"));
     // The documents come from our own routes; the page only points there.
     let interactive: Router = SwaggerUi::new("/api-docs")
         .config(Config::from("/openapi.json").try_it_out_enabled(true))

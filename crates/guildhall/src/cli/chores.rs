@@ -71,7 +71,7 @@ pub async fn openapi(yaml: bool) -> CliResult {
 }
 
 pub fn asyncapi() -> CliResult {
-    print_json(&serde_json::json!({}))
+    print_json(&contracts::asyncapi::document(env!("CARGO_PKG_VERSION")))
 }
 
 pub async fn healthcheck(config: &Config, args: &HealthcheckArgs) -> CliResult {
