@@ -113,7 +113,7 @@ async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
 async fn invite_and_accept(owner: &Client, workspace: &str, guest: &Client) {
     let path = format!("/v1/workspaces/{workspace}/invitations");
     let answer = owner
-        .post(&path, json!({ "role": "collaborator", "delivery": "link" }))
+        .post(&path, json!({ "role": "collaborator" }))
         .await
         .expect(StatusCode::CREATED);
     let token = answer.body["token"].as_str().unwrap_or_else(|| panic!("no token in {answer:#?}"));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, TestApp, eventually, join};
+use crate::support::{Answer, Client, PASSWORD, TestApp, eventually, join};
 
 /// The least that a caller must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ fn rows() -> Vec<Row> {
 }
 
 fn account_rows() -> Vec<Row> {
-    let credentials = json!({ "email": "nobody@example.com", "password": "not-the-password-1" });
+    let password = json!({ "password": PASSWORD });
     vec![
         row("GET", "/.well-known/jwks.json", Public),
         row("POST", "/v1/auth/register", Public).body(json!({})),
@@ -81,8 +81,19 @@ fn account_rows() -> Vec<Row> {
         row("GET", "/v1/me", SignedIn),
         row("PATCH", "/v1/me", SignedIn).body(json!({ "name": "Somebody" })),
         row("GET", "/v1/sessions", SignedIn),
+        row("POST", "/v1/auth/sign-out", SignedIn).body(json!({})),
+        row("POST", "/v1/auth/sign-out-all", SignedIn),
+        row("DELETE", "/v1/me", SignedIn).body(password.clone()),
+        row("POST", "/v1/me/disable", SignedIn).body(password),
+        row("PUT", "/v1/me/password", SignedIn).body(json!({ "current_password": PASSWORD, "new_password": "another-long-pass-phrase-9" })),
+        row("DELETE", "/v1/sessions/{session_id}", Own),
         row("GET", "/v1/users", Admin),
-        row("POST", "/v1/users/{user_id}/lock", Admin).body(credentials),
+        row("GET", "/v1/users/{user_id}", Admin),
+        row("PUT", "/v1/users/{user_id}/lock", Admin),
+        row("DELETE", "/v1/users/{user_id}/lock", Admin),
+        row("DELETE", "/v1/users/{user_id}/sessions", Admin),
+        row("PUT", "/v1/users/{user_id}/administrator", Admin),
+        row("DELETE", "/v1/users/{user_id}/administrator", Admin),
     ]
 }
 
@@ -206,7 +217,7 @@ impl World {
         let comment = create(&format!("/v1/tasks/{}/comments", task.id()), json!({ "body": "Round and round" })).await;
         let label = create(&format!("{base}/labels"), json!({ "name": "bug", "color": "#cc3333" })).await;
         let state = create(&format!("{base}/states"), json!({ "name": "In review", "status": "in_progress" })).await;
-        let invitation = create(&format!("{base}/invitations"), json!({ "role": "viewer", "delivery": "link" })).await;
+        let invitation = create(&format!("{base}/invitations"), json!({ "role": "viewer" })).await;
         let member = json!({ "role": "viewer" });
         let answer = owner.put(&format!("/v1/projects/{project}/members/{}", viewer.user_id), member).await;
         assert!(answer.status.is_success(), "{answer:#?}");
@@ -215,7 +226,9 @@ impl World {
             inbox.items().iter().find(|item| item["kind"] == "task.assigned").and_then(|item| item["id"].as_str().map(str::to_owned))
         })
         .await;
+        let sessions = viewer.get("/v1/sessions").await.expect(StatusCode::OK);
         let ids = vec![
+            ("session", sessions.items()[0]["id"].as_str().expect("an id").to_owned()),
             ("workspace", workspace),
             ("project", project),
             ("task", task.id()),
@@ -263,9 +276,9 @@ fn refusal(access: Access, who: &str) -> Option<StatusCode> {
         Public => return None,
         _ if who == "nobody" => return Some(StatusCode::UNAUTHORIZED),
         SignedIn => return None,
-        // The notification is the viewer's.
+        // Notification and session are the viewer's.
         Own => return (who != "viewer").then_some(StatusCode::NOT_FOUND),
-        Admin => return Some(StatusCode::FORBIDDEN),
+        Admin => return (who != "administrator").then_some(StatusCode::FORBIDDEN),
         Viewer => 0,
         Collaborator => 1,
         Owner => 2,
@@ -296,6 +309,7 @@ async fn every_route_has_its_row() {
 async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
     let app = TestApp::start().await;
     let nobody = app.anonymous();
+    let administrator = app.administrator().await;
     for (number, row) in rows().iter().enumerate() {
         let world = World::new(&app, number).await;
         if let Some(before) = row.before {
@@ -310,6 +324,8 @@ async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
             ("viewer", &world.viewer),
             ("collaborator", &world.collaborator),
             ("owner", &world.owner),
+            // Manages the installation, which opens no workspace.
+            ("administrator", &administrator),
         ];
         let mut admitted = false;
         for (who, client) in callers {

@@ -85,6 +85,15 @@ impl TestApp {
         self.client_from(&answer.body, &email)
     }
 
+    /// The first administrator, made with the set-up code.
+    pub async fn administrator(&self) -> Client {
+        let code = self.app.identity.ensure_setup_code().await.expect("a database").expect("nobody is administrator yet");
+        let email = "admin@example.com";
+        let body = json!({ "code": code, "email": email, "password": PASSWORD, "name": "Admin" });
+        let answer = self.anonymous().post("/v1/auth/setup", body).await.expect(StatusCode::CREATED);
+        self.client_from(&answer.body, email)
+    }
+
     /// Signs in again: a second session of the same person.
     pub async fn sign_in(&self, email: &str) -> Client {
         let answer = self
