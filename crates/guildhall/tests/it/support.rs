@@ -27,6 +27,16 @@ pub fn config_for(database: &testkit::TestServer) -> Config {
     config
 }
 
+/// Causes of 5xx answers go to standard error; `GUILDHALL_TEST_LOG` asks for more.
+fn init_logs() {
+    let level = std::env::var("GUILDHALL_TEST_LOG").unwrap_or_else(|_| "error".into());
+    let config = platform::telemetry::LogConfig {
+        level,
+        ..Default::default()
+    };
+    platform::telemetry::init_logs(&config).expect("a log level");
+}
+
 /// One running application with a database of its own.
 pub struct TestApp {
     pub base: String,
@@ -43,6 +53,7 @@ impl TestApp {
 
     /// `adjust` changes the configuration before the start.
     pub async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        init_logs();
         let database = testkit::TestServer::new(&SCHEMAS).await;
         let mut config = config_for(&database);
         adjust(&mut config);
@@ -87,7 +98,13 @@ impl TestApp {
 
     /// The first administrator, made with the set-up code.
     pub async fn administrator(&self) -> Client {
-        let code = self.app.identity.ensure_setup_code().await.expect("a database").expect("nobody is administrator yet");
+        let code = self
+            .app
+            .identity
+            .ensure_setup_code()
+            .await
+            .expect("a database")
+            .expect("nobody is administrator yet");
         let email = "admin@example.com";
         let body = json!({ "code": code, "email": email, "password": PASSWORD, "name": "Admin" });
         let answer = self.anonymous().post("/v1/auth/setup", body).await.expect(StatusCode::CREATED);

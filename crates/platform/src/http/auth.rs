@@ -1,7 +1,7 @@
 //! Verifies access tokens: EdDSA JWTs (RFC 8037, RFC 9068), pinned algorithm, live session.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use contracts::identity::{CheckSession, Identity, JwksRequest, SessionState};
@@ -35,7 +35,8 @@ pub struct Authenticator {
     clock: SharedClock,
     config: AuthConfig,
     keys: RwLock<HashMap<String, DecodingKey>>,
-    refreshed: Mutex<Option<Timestamp>>,
+    /// When the key set was fetched; locked by the request that fetches it.
+    refreshed: tokio::sync::Mutex<Option<Timestamp>>,
     sessions: moka::sync::Cache<(UserId, SessionId), SessionState>,
 }
 
@@ -85,7 +86,7 @@ impl Authenticator {
             clock,
             config,
             keys: RwLock::default(),
-            refreshed: Mutex::default(),
+            refreshed: tokio::sync::Mutex::default(),
             sessions,
         }
     }
@@ -138,7 +139,7 @@ impl Authenticator {
         let key = match self.key(&kid) {
             Some(key) => key,
             None => {
-                self.refresh_keys(request_id).await?;
+                self.refresh_keys(&kid, request_id).await?;
                 self.key(&kid).ok_or_else(invalid)?
             }
         };
@@ -161,22 +162,19 @@ impl Authenticator {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
     }
 
-    async fn refresh_keys(&self, request_id: &str) -> Result<()> {
+    /// Fetches the key set for a `kid` that is not known yet. One request fetches, the others wait for its answer:
+    /// right after a start every token has an unknown `kid`.
+    async fn refresh_keys(&self, kid: &str, request_id: &str) -> Result<()> {
+        let mut refreshed = self.refreshed.lock().await;
         let now = self.clock.now();
-        {
-            let mut refreshed = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner);
-            if refreshed.is_some_and(|at| now.since(at) < JWKS_REFRESH && now >= at) {
-                return Ok(());
-            }
-            *refreshed = Some(now);
+        let recently = refreshed.is_some_and(|at| now >= at && now.since(at) < JWKS_REFRESH);
+        if recently || self.key(kid).is_some() {
+            return Ok(());
         }
-        let answer = self.identity.jwks(&CallContext::system(request_id, now), JwksRequest {}).await;
-        if answer.is_err() {
-            // A failed refresh does not count, or nobody could sign in until the interval is over.
-            *self.refreshed.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        let keys = answer?.keys.iter().filter_map(decoding_key).collect();
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        let answer = self.identity.jwks(&CallContext::system(request_id, now), JwksRequest {}).await?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = answer.keys.iter().filter_map(decoding_key).collect();
+        // Only a success counts, or nobody could sign in until the interval is over.
+        *refreshed = Some(now);
         Ok(())
     }
 
