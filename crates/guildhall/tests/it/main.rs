@@ -6,3 +6,5 @@ mod support;
 mod crash;
 mod matrix;
 mod smoke;
+mod workspaces_flow;
+mod workspaces_security;

@@ -99,6 +99,7 @@ impl WorkspacesService {
             role: member.role,
             sales_role: member.sales_role,
         });
+        tracing::info!(workspace = %workspace.id, member = %user_id, role = %member.role, invitation = %invitation.id, "member comes");
         let _announcement = self.announce(workspace.id, Some(user_id));
         let view = MemberView::from(&member);
         let location = format!("/v1/workspaces/{}/members/{user_id}", workspace.id);

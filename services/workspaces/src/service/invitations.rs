@@ -56,6 +56,7 @@ impl WorkspacesService {
             return Err(WorkspacesError::TooManyInvitations.into());
         }
         let invitee = self.invitee(caller, &access.scope, invitation.email.as_deref()).await?;
+        tracing::info!(workspace = %id, invitation = %invitation.id, role = %invitation.role, "invitation");
         let token = InvitationToken::random();
         let mut unit = Unit::new(caller);
         require_inviter(&mut unit, &access, invitation.standing());

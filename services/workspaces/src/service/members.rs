@@ -227,6 +227,7 @@ pub(crate) fn change_owners(unit: &mut Unit, scope: &Scope, owners: i64) {
 }
 
 pub(crate) fn change_standing(unit: &mut Unit, scope: &Scope, workspace: &Workspace, member: &Member, standing: Standing, now: Timestamp) {
+    tracing::info!(workspace = %workspace.id, member = %member.user_id, from = %member.role, to = %standing.role, "role changes");
     store::members::set_standing(unit, scope, member, standing, now);
     unit.emit(&events::RoleChanged {
         workspace_id: workspace.id,
@@ -248,6 +249,7 @@ fn remove(unit: &mut Unit, scope: &Scope, member: &Member, left: bool) {
 
 /// `deleted`: from a workspace that lies deleted.
 pub(crate) fn remove_from(unit: &mut Unit, scope: &Scope, member: &Member, left: bool, deleted: bool) {
+    tracing::info!(workspace = %member.workspace_id, member = %member.user_id, left, "member goes");
     let owners = -i64::from(member.is_owner());
     let guard = if member.is_owner() { LAST_OWNER } else { WORKSPACE_GONE };
     store::workspaces::change_headcount(

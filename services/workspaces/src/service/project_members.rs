@@ -148,6 +148,7 @@ impl WorkspacesService {
 }
 
 fn role_changed(access: &ProjectAccess, user_id: UserId, old_role: Option<Role>, new_role: Option<Role>) -> RoleChanged {
+    tracing::info!(project = %access.project.id, member = %user_id, from = ?old_role, to = ?new_role, "project role changes");
     RoleChanged {
         workspace_id: access.workspace.id,
         workspace_name: access.workspace.name.clone(),
