@@ -46,3 +46,40 @@ impl Signals {
         self.sender.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::ids::{EntityId, UserId, Uuid};
+    use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+    use super::*;
+
+    fn signal(n: u128) -> Signal {
+        Signal::InboxChanged(UserId::from_uuid(Uuid::from_u128(n)))
+    }
+
+    #[tokio::test]
+    async fn every_subscriber_hears_what_is_published_after_it_came_in_order() {
+        let signals = Signals::default();
+        signals.publish(signal(0));
+        let (mut first, mut second) = (signals.subscribe(), signals.clone().subscribe());
+        signals.publish(signal(1));
+        signals.publish(signal(2));
+        for subscriber in [&mut first, &mut second] {
+            assert_eq!(subscriber.recv().await, Ok(signal(1)));
+            assert_eq!(subscriber.recv().await, Ok(signal(2)));
+            assert_eq!(subscriber.try_recv(), Err(TryRecvError::Empty));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_subscriber_learns_that_it_missed_some_and_holds_nobody_up() {
+        let signals = Signals::default();
+        let mut slow = signals.subscribe();
+        for n in 0..5_000 {
+            signals.publish(signal(n));
+        }
+        assert!(matches!(slow.recv().await, Err(RecvError::Lagged(missed)) if missed >= 900));
+        assert!(slow.recv().await.is_ok(), "and goes on with the newest");
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +11,8 @@ use async_trait::async_trait;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Json, Router, routing};
-use http::{HeaderName, HeaderValue, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use kernel::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -89,8 +91,8 @@ impl DevMailbox {
             .with_state(self)
     }
 
-    fn allow(&self, visitor: &Visitor) -> Result<()> {
-        if self.public || visitor.0.client_ip.is_loopback() {
+    fn allow(&self, visitor: &Visitor, uri: &Uri, headers: &HeaderMap) -> Result<()> {
+        if self.public || (visitor.0.client_ip.is_loopback() && !was_forwarded(headers) && names_this_machine(uri, headers)) {
             return Ok(());
         }
         Err(Error::forbidden(
@@ -98,6 +100,25 @@ impl DevMailbox {
             "The mailbox answers only the machine it runs on; see mail.mailbox_public.",
         ))
     }
+}
+
+/// A proxy on this machine that is not in the list of trusted ones makes every client look local.
+fn was_forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+}
+
+/// A foreign page whose name was made to lead here (DNS rebinding) must not read the mails through the developer's browser.
+fn names_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
+    let named = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let Some(authority) = named.as_ref().or_else(|| uri.authority()) else {
+        return !headers.contains_key(header::HOST);
+    };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[async_trait]
@@ -122,13 +143,25 @@ fn wanted(mailbox: &DevMailbox, filter: &Filter) -> Vec<Received> {
     mails
 }
 
-async fn json(State(mailbox): State<Arc<DevMailbox>>, visitor: Visitor, Query(filter): Query<Filter>) -> Result<Response, Problem> {
-    mailbox.allow(&visitor)?;
+async fn json(
+    State(mailbox): State<Arc<DevMailbox>>,
+    visitor: Visitor,
+    uri: Uri,
+    headers: HeaderMap,
+    Query(filter): Query<Filter>,
+) -> Result<Response, Problem> {
+    mailbox.allow(&visitor, &uri, &headers)?;
     Ok(Json(serde_json::json!({ "items": wanted(&mailbox, &filter) })).into_response())
 }
 
-async fn page(State(mailbox): State<Arc<DevMailbox>>, visitor: Visitor, Query(filter): Query<Filter>) -> Result<Response, Problem> {
-    mailbox.allow(&visitor)?;
+async fn page(
+    State(mailbox): State<Arc<DevMailbox>>,
+    visitor: Visitor,
+    uri: Uri,
+    headers: HeaderMap,
+    Query(filter): Query<Filter>,
+) -> Result<Response, Problem> {
+    mailbox.allow(&visitor, &uri, &headers)?;
     let mut html = String::from(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Mailbox</title><link rel=\"stylesheet\" href=\"/dev/mailbox.css\"></head><body><h1>Mailbox</h1>\
@@ -218,6 +251,40 @@ mod tests {
         let ids: Vec<String> = again.mails().into_iter().map(|kept| kept.mail.message_id).collect();
         assert_eq!(ids.len(), KEPT);
         assert_eq!((ids[0].as_str(), ids[KEPT - 1].as_str()), ("5", "204"));
+    }
+
+    #[test]
+    fn only_this_machine_under_its_own_name_reads_mails() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock: kernel::time::SharedClock = Arc::new(kernel::SystemClock);
+        let visitor = |ip: &str| {
+            let mut caller = crate::Caller::system(&kernel::SystemClock, "test");
+            caller.client_ip = ip.parse().expect("an address");
+            Visitor(caller)
+        };
+        let allowed = |public: bool, ip: &str, headers: &[(&'static str, &'static str)]| {
+            let mailbox = DevMailbox::open(folder.path(), public, clock.clone()).expect("opens");
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            mailbox.allow(&visitor(ip), &Uri::from_static("/dev/mailbox"), &headers).is_ok()
+        };
+        for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST"] {
+            assert!(allowed(false, "127.0.0.1", &[("host", host)]), "{host}");
+        }
+        assert!(allowed(false, "::1", &[]));
+        assert!(!allowed(false, "192.0.2.7", &[("host", "localhost")]), "another machine");
+        assert!(!allowed(false, "127.0.0.1", &[("host", "evil.example.com:8080")]), "a rebound name");
+        assert!(!allowed(false, "127.0.0.1", &[("host", "not a host")]));
+        assert!(
+            !allowed(false, "127.0.0.1", &[("host", "localhost"), ("x-forwarded-for", "192.0.2.7")]),
+            "an unknown proxy"
+        );
+        assert!(
+            allowed(true, "192.0.2.7", &[("host", "mail.example.com")]),
+            "opened by the operator"
+        );
     }
 
     #[test]
