@@ -71,7 +71,7 @@ impl IdentityService {
             });
         }
         if let Some(email) = &new_email {
-            self.schedule_mail(&mut unit, &MailJob::change_email(user.id, email), caller.now);
+            Self::schedule_mail(&mut unit, &MailJob::change_email(user.id, email), caller.now);
             audit(caller, "email_change_requested", Some(user.id), "ok");
         }
         let (body, version) = (render(&changed), changed.version);
@@ -152,7 +152,7 @@ impl IdentityService {
         unit.emit(&UserDeactivated { user_id: user.id, deleted });
         if let Some(email) = user.email.clone() {
             let job = MailJob::Deactivated { email, status };
-            self.schedule_mail(&mut unit, &job, caller.now);
+            Self::schedule_mail(&mut unit, &job, caller.now);
         }
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);

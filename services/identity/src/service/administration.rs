@@ -194,7 +194,7 @@ impl IdentityService {
             ..self.new_user(&caller, valid, hash)
         };
         let mut unit = Unit::new(&caller);
-        self.insert_user(&mut unit, &user);
+        Self::insert_user(&mut unit, &user);
         self.db.apply(unit).await?;
         audit(&caller, "user_created", Some(user.id), "ok");
         Ok(CreatedUser {

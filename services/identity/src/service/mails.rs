@@ -86,7 +86,7 @@ impl MailJob {
 }
 
 impl IdentityService {
-    pub(crate) fn schedule_mail(&self, unit: &mut Unit, job: &MailJob, now: Timestamp) {
+    pub(crate) fn schedule_mail(unit: &mut Unit, job: &MailJob, now: Timestamp) {
         // A plain enum of strings and ids always serialises.
         let payload = serde_json::to_value(job).unwrap_or_default();
         unit.schedule(Due {

@@ -36,7 +36,7 @@ impl IdentityService {
             let which = Which::AllBut(caller.session_id()?);
             self.end_sessions(&mut unit, user.id, which, "password_changed", caller.now).await?;
         }
-        self.schedule_mail(&mut unit, &MailJob::PasswordChanged { user_id: user.id }, caller.now);
+        Self::schedule_mail(&mut unit, &MailJob::PasswordChanged { user_id: user.id }, caller.now);
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);
         audit(caller, "password_changed", Some(user.id), "ok");
@@ -68,7 +68,7 @@ impl IdentityService {
                 email: token.email.clone(),
             });
         }
-        self.schedule_mail(&mut unit, &MailJob::PasswordChanged { user_id: user.id }, caller.now);
+        Self::schedule_mail(&mut unit, &MailJob::PasswordChanged { user_id: user.id }, caller.now);
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);
         audit(caller, "password_reset", Some(user.id), "ok");

@@ -60,9 +60,9 @@ impl IdentityService {
         }
         let user = self.new_user(&caller, valid, hash);
         let mut unit = Unit::new(&caller);
-        self.insert_user(&mut unit, &user);
+        Self::insert_user(&mut unit, &user);
         let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
-        self.schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
+        Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
         self.db.apply(unit).await?;
         audit(&caller, "register", Some(user.id), "ok");
         let signed_in = self.finish_sign_in(user, session, refresh, caller.now).await?;
@@ -136,7 +136,7 @@ impl IdentityService {
         }
     }
 
-    pub(super) fn insert_user(&self, unit: &mut Unit, user: &User) {
+    pub(super) fn insert_user(unit: &mut Unit, user: &User) {
         store::users::insert(unit, user);
         unit.emit(&UserRegistered {
             user_id: user.id,
@@ -154,7 +154,7 @@ impl IdentityService {
         let mut unit = Unit::new(caller);
         let user_id = match known {
             Some(user) if user.email_verified || !user.is_active() => {
-                self.schedule_mail(&mut unit, &MailJob::already_registered(user.id), caller.now);
+                Self::schedule_mail(&mut unit, &MailJob::already_registered(user.id), caller.now);
                 user.id
             }
             Some(user) => {
@@ -169,13 +169,13 @@ impl IdentityService {
                     ..fresh
                 };
                 store::users::update(&mut unit, &taken_over, user.version, Guard::VERSION);
-                self.schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
+                Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
                 user.id
             }
             None => {
                 let user = self.new_user(caller, valid, hash);
-                self.insert_user(&mut unit, &user);
-                self.schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
+                Self::insert_user(&mut unit, &user);
+                Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
                 user.id
             }
         };

@@ -82,7 +82,7 @@ impl IdentityService {
         };
         let mut unit = Unit::new(&caller);
         store::setup::consume(&mut unit, &stored.nonce, caller.now, USED);
-        self.insert_user(&mut unit, &user);
+        Self::insert_user(&mut unit, &user);
         let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
         attempt.succeed(&mut unit);
         self.db.apply(unit).await?;

@@ -63,7 +63,7 @@ impl IdentityService {
     pub(crate) async fn admit(&self, caller: &Caller, email: &str) -> Result<Attempt> {
         if let Err(not_until) = self.throttle.global.check() {
             let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-            return Err(self.refuse(caller, "global", wait));
+            return Err(Self::refuse(caller, "global", wait));
         }
         let attempt = self.attempt(caller, email);
         let keys = [attempt.account, attempt.pair, attempt.address];
@@ -87,7 +87,7 @@ impl IdentityService {
         ] {
             let (was, is) = (count_of(&before, key), count_of(&after, key));
             if applies && is > was + 1 && !policy.delay(is - 1).is_zero() {
-                return Err(self.refuse(caller, "parallel", policy.delay(is - 1)));
+                return Err(Self::refuse(caller, "parallel", policy.delay(is - 1)));
             }
         }
         Ok(attempt)
@@ -99,7 +99,7 @@ impl IdentityService {
         let pair = self.throttle.account.wait(failures_of(rows, &attempt.pair), now);
         let address = self.throttle.address.wait(failures_of(rows, &attempt.address), now);
         if !pair.max(address).is_zero() {
-            return Err(self.refuse(caller, "address", pair.max(address)));
+            return Err(Self::refuse(caller, "address", pair.max(address)));
         }
         let account = self.throttle.account.wait(failures_of(rows, &attempt.account), now);
         if account.is_zero() {
@@ -108,7 +108,7 @@ impl IdentityService {
         if self.is_known_address(caller, email, now).await? {
             return Ok(true);
         }
-        Err(self.refuse(caller, "account", account))
+        Err(Self::refuse(caller, "account", account))
     }
 
     async fn is_known_address(&self, caller: &Caller, email: &str, now: Timestamp) -> Result<bool> {
@@ -143,7 +143,7 @@ impl IdentityService {
         store::throttles::reset(unit, &[attempt.account, attempt.pair]);
     }
 
-    fn refuse(&self, caller: &Caller, scope: &str, wait: Duration) -> kernel::Error {
+    fn refuse(caller: &Caller, scope: &str, wait: Duration) -> kernel::Error {
         audit(caller, "sign_in", None, &format!("throttled by {scope}"));
         IdentityError::Throttled(wait.max(Duration::from_secs(1))).into()
     }

@@ -77,7 +77,7 @@ impl IdentityService {
             store::mail_tokens::delete_purpose(&mut unit, user.id, Purpose::ResetPassword);
             store::mail_tokens::delete_purpose(&mut unit, user.id, Purpose::VerifyEmail);
             if let Some(old_email) = old_email {
-                self.schedule_mail(&mut unit, &MailJob::EmailChanged { old_email }, caller.now);
+                Self::schedule_mail(&mut unit, &MailJob::EmailChanged { old_email }, caller.now);
             }
         }
         let body = render(&verified);
@@ -105,7 +105,7 @@ impl IdentityService {
 
     async fn schedule_for_address(&self, caller: &Caller, job: &MailJob, event: &'static str) -> Result<()> {
         let mut unit = Unit::new(&without_idempotency(caller));
-        self.schedule_mail(&mut unit, job, caller.now);
+        Self::schedule_mail(&mut unit, job, caller.now);
         self.db.apply(unit).await?;
         audit(caller, event, None, "ok");
         Ok(())
