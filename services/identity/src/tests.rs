@@ -10,3 +10,5 @@ mod registration;
 mod sessions;
 mod support;
 mod throttling;
+mod tokens;
+mod trail;

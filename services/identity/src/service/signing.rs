@@ -120,6 +120,11 @@ impl IdentityService {
         cache.as_ref().filter(|keys| now.since(keys.read_at) < CACHE_TTL).cloned()
     }
 
+    #[cfg(test)]
+    pub(crate) async fn current_key_for_tests(&self) -> SigningKey {
+        self.key_set().await.expect("keys").current.clone()
+    }
+
     pub(crate) fn forget_keys(&self) {
         *self.signer.cache.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
