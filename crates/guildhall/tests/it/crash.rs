@@ -220,7 +220,13 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
                 ))
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(rand::random_range(20..500))).await;
+        // Full speed first: a server that has just started opens connections and reads keys.
+        let before = acknowledged.lock().expect("no poison").len();
+        eventually("an acknowledged task", || async {
+            (acknowledged.lock().expect("no poison").len() > before).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..300))).await;
         server.kill();
         for creator in creators {
             creator.await.expect("a creator ends with the server, not with a panic");

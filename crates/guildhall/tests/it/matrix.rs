@@ -349,8 +349,17 @@ async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
     let app = TestApp::start().await;
     let nobody = app.anonymous();
     let administrator = app.administrator().await;
+    let mut findings = Vec::new();
+    // Reading changes nothing, so those rows share a world.
+    let library = World::new(&app, usize::MAX).await;
     for (number, row) in rows().iter().enumerate() {
-        let world = World::new(&app, number).await;
+        let own;
+        let world = if row.method == "GET" {
+            &library
+        } else {
+            own = World::new(&app, number).await;
+            &own
+        };
         if let Some(before) = row.before {
             let (method, path) = before.split_once(' ').expect("METHOD path");
             let request = world
@@ -371,38 +380,29 @@ async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
         ];
         let mut admitted = false;
         for (who, client) in callers {
-            match refusal(row.access, who) {
+            let place = format!("{} {} as {who}", row.method, row.path);
+            let wanted = refusal(row.access, who);
+            // Of those who may, only the least is asked: its effect must not have happened before.
+            if wanted.is_none() && std::mem::replace(&mut admitted, true) {
+                continue;
+            }
+            let answer = world.ask(row, client).await;
+            let problem = answer.header("content-type") == Some("application/problem+json");
+            let right = match wanted {
                 Some(status) => {
-                    let answer = world.ask(row, client).await;
                     // A deleted object is not even there for those who may not restore it.
                     let hidden = row.before.is_some_and(|before| before.starts_with("DELETE")) && answer.status == StatusCode::NOT_FOUND;
-                    assert!(
-                        answer.status == status || hidden,
-                        "{} {} as {who}: wanted {status}, got {answer:#?}",
-                        row.method,
-                        row.path
-                    );
-                    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:#?}");
+                    // An id in the body that is not the caller's to know is a field error, the same as for an id of nothing.
+                    let in_body = row.body.is_some() && status == StatusCode::NOT_FOUND && answer.body["errors"][0]["code"] == "not_found";
+                    problem && (answer.status == status || hidden || in_body)
                 }
-                // Only the least of those who may: the effect must not have happened before.
-                None if !admitted => {
-                    admitted = true;
-                    let answer = world.ask(row, client).await;
-                    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status);
-                    let public_422 = row.access == Public;
-                    assert!(
-                        !refused || (public_422 && answer.body["code"] != "auth.required"),
-                        "{} {} as {who}: {answer:#?}",
-                        row.method,
-                        row.path
-                    );
-                    assert!(answer.status.as_u16() < 500, "{} {} as {who}: {answer:#?}", row.method, row.path);
-                    if row.access != Public {
-                        assert!(answer.status.is_success(), "{} {} as {who}: {answer:#?}", row.method, row.path);
-                    }
-                }
-                None => {}
+                None if row.access == Public => answer.status.as_u16() < 500 && answer.body["code"] != "auth.required",
+                None => answer.status.is_success(),
+            };
+            if !right {
+                findings.push(format!("{place}: wanted {wanted:?}, got {} {}", answer.status, answer.text));
             }
         }
     }
+    assert!(findings.is_empty(), "{findings:#?}");
 }
