@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use platform::db::{Db, DbConfig, Engine, Schema, Statement};
+use platform::db::{Db, DbConfig, Engine, Migration, Schema, Statement};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -70,13 +70,13 @@ impl TestServer {
             }
             Engine::Mysql => {
                 let name = server::fresh_name();
+                if !schemas.is_empty() {
+                    server::mysql_script(&mysql_script(&small, folder.path(), schemas).await, &name).await;
+                }
                 (server::with_database(&server::mysql_url(), &name), Some(name))
             }
         };
         let config = DbConfig { url: Some(url), ..small };
-        if engine == Engine::Mysql {
-            migrate_all(&config, folder.path(), schemas).await;
-        }
         Self { config, folder, name }
     }
 
@@ -111,6 +111,25 @@ impl Drop for TestServer {
     }
 }
 
+/// The copying script, captured once per program.
+async fn mysql_script(small: &DbConfig, folder: &Path, schemas: &[Schema]) -> Arc<str> {
+    static SCRIPTS: OnceLock<tokio::sync::Mutex<HashMap<String, Arc<str>>>> = OnceLock::new();
+    let key = fingerprint(schemas);
+    let mut scripts = SCRIPTS.get_or_init(tokio::sync::Mutex::default).lock().await;
+    if let Some(script) = scripts.get(&key) {
+        return Arc::clone(script);
+    }
+    let services: Vec<_> = schemas.iter().map(|schema| schema.service).collect();
+    let script = server::mysql_template(&format!("gh_template_{key}"), &services, async |name| {
+        let url = Some(server::with_database(&server::mysql_url(), name));
+        migrate_all(&DbConfig { url, ..small.clone() }, folder, schemas).await;
+    })
+    .await;
+    let script: Arc<str> = script.into();
+    scripts.insert(key, Arc::clone(&script));
+    script
+}
+
 async fn migrate_all(config: &DbConfig, folder: &Path, schemas: &[Schema]) {
     for schema in schemas {
         let db = Db::connect(config, folder, *schema).await.expect("the test database opens");
@@ -121,16 +140,17 @@ async fn migrate_all(config: &DbConfig, folder: &Path, schemas: &[Schema]) {
 /// Changes with every migration, so that a template is never out of date.
 fn fingerprint(schemas: &[Schema]) -> String {
     let mut hash = Sha256::new();
-    for migration in platform::db::PLATFORM_MIGRATIONS {
-        hash.update(migration.postgres);
+    let mut add = |migration: &Migration| {
+        for text in [migration.name, migration.sqlite, migration.postgres, migration.mysql] {
+            hash.update(text);
+        }
+    };
+    platform::db::PLATFORM_MIGRATIONS.iter().for_each(&mut add);
+    for schema in schemas {
+        schema.migrations.iter().for_each(&mut add);
     }
     for schema in schemas {
         hash.update(schema.service);
-        for migration in schema.migrations {
-            hash.update(migration.name);
-            hash.update(migration.postgres);
-            hash.update(migration.sqlite);
-        }
     }
     hash.finalize().iter().take(10).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -1,5 +1,6 @@
 //! Databases on the servers of the test environment: made for one test, dropped with it.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kernel::{Clock, SystemClock};
@@ -103,6 +104,66 @@ pub(crate) async fn postgres_template(template: &str, fill: impl AsyncFnOnce(&st
     };
     let (outcome, ()) = tokio::join!(connection, run);
     outcome.expect("the connection ends well");
+}
+
+/// SQL that makes the databases `{name}_<service>` as copies of the migrated templates. MySQL cannot copy a database, and
+/// migrating takes a commit to disk per statement; so the finished tables are made at once.
+///
+/// Makes the templates unless they exist; `fill` gets the prefix of their names.
+pub(crate) async fn mysql_template(template: &str, services: &[&str], fill: impl AsyncFnOnce(&str)) -> String {
+    let mut connection = mysql_connection().await;
+    // Ends with the connection; other test programs wait here for the same templates.
+    let locked: Option<i64> = connection
+        .exec_first("SELECT GET_LOCK(?, 300)", (template,))
+        .await
+        .expect("the lock");
+    assert_eq!(locked, Some(1), "another test program fills {template} for ever");
+    let names: Vec<String> = connection.query("SHOW DATABASES").await.expect("names");
+    // Made last, so what a killed run left behind is not taken for complete.
+    let complete = format!("{template}_complete");
+    if !names.contains(&complete) {
+        drop_mysql(template).await;
+        fill(template).await;
+        connection
+            .query_drop(format!("CREATE DATABASE `{complete}`"))
+            .await
+            .expect("the mark");
+    }
+    let mut script = "SET foreign_key_checks = 0;".to_owned();
+    for service in services {
+        let source = format!("{template}_{service}");
+        let _ = write!(
+            script,
+            "CREATE DATABASE `{{name}}_{service}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; USE `{{name}}_{service}`;"
+        );
+        connection.query_drop(format!("USE `{source}`")).await.expect("the template");
+        for table in connection.query::<String, _>("SHOW TABLES").await.expect("tables") {
+            let (_, create): (String, String) = connection
+                .query_first(format!("SHOW CREATE TABLE `{table}`"))
+                .await
+                .expect("a table")
+                .expect("its definition");
+            let _ = write!(script, "{create};");
+            let filled: Option<i64> = connection
+                .query_first(format!("SELECT 1 FROM `{table}` LIMIT 1"))
+                .await
+                .expect("rows");
+            if filled.is_some() {
+                let _ = write!(script, "INSERT INTO `{table}` SELECT * FROM `{source}`.`{table}`;");
+            }
+        }
+    }
+    connection.disconnect().await.expect("the connection ends well");
+    script
+}
+
+pub(crate) async fn mysql_script(script: &str, name: &str) {
+    let mut connection = mysql_connection().await;
+    connection
+        .query_drop(script.replace("{name}", name))
+        .await
+        .expect("the databases are copied");
+    connection.disconnect().await.expect("the connection ends well");
 }
 
 async fn mysql_connection() -> mysql_async::Conn {
