@@ -6,5 +6,6 @@ mod support;
 mod crash;
 mod matrix;
 mod smoke;
+mod tasks_http;
 mod workspaces_flow;
 mod workspaces_security;

@@ -49,7 +49,9 @@ fn grouped<T: Ord>(links: Vec<Link<T>>) -> HashMap<TaskId, Vec<T>> {
         by_task.entry(task_id).or_default().push(value);
     }
     // Sorted here: engines need not agree on an order nobody asked them for.
-    by_task.values_mut().for_each(|values| values.sort_unstable());
+    for values in by_task.values_mut() {
+        values.sort_unstable();
+    }
     by_task
 }
 

@@ -458,7 +458,7 @@ async fn a_list_costs_a_fixed_number_of_statements() {
             },
             ..page(50)
         };
-        let (listed, cost) = count_statements(world.service.list_tasks(&world.ann(), by_number(), shape)).await;
+        let (listed, cost) = Box::pin(count_statements(world.service.list_tasks(&world.ann(), by_number(), shape))).await;
         let items: Vec<Value> = listed.unwrap().items.into_iter().map(value).collect();
         assert_eq!(items.len(), size);
         assert!(items.iter().all(|task| task["labels"].as_array().unwrap().len() == 2
