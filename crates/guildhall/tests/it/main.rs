@@ -5,6 +5,8 @@ mod support;
 
 mod crash;
 mod matrix;
+mod notifications_events;
+mod notifications_inbox;
 mod smoke;
 mod tasks_http;
 mod workspaces_flow;

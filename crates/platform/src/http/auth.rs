@@ -100,9 +100,10 @@ impl Authenticator {
                     // Fails only without `support_invalidation_closures`.
                     let _ = self.sessions.invalidate_entries_if(move |key, _| key.0 == user_id);
                 }
+                // Otherwise this task would use up the whole drain time of every stop.
+                Ok(Signal::Stopping) | Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
                 Ok(_) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => self.sessions.invalidate_all(),
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
             }
         }
     }

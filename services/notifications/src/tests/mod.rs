@@ -16,7 +16,7 @@ use kernel::{Actor, Clock};
 use platform::db::{Db, DbError, FromRow, Row, Unit};
 use platform::signals::Signals;
 use platform::{Caller, Service, Toolkit};
-use sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
+use sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Order, Query};
 use testkit::fakes::{FakeIdentity, FakeTasks, FakeWorkspaces};
 use testkit::{FixedClock, TestDb};
 
@@ -212,7 +212,7 @@ impl FromRow for Text {
 
 async fn rows(db: &Db, table: &str) -> usize {
     let mut select = Query::select();
-    select.expr(Func::count(Expr::val(1))).from(Alias::new(table));
+    select.expr(Func::count(Expr::col(Asterisk))).from(Alias::new(table));
     let count: Count = db.one(select).await.expect("count");
     usize::try_from(count.0).expect("a count")
 }
