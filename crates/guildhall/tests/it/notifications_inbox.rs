@@ -155,7 +155,11 @@ async fn one_change_makes_one_notification_for_its_most_specific_reason() {
         .get(&format!("/v1/workspaces/{}/states", stage.workspace))
         .await
         .expect(StatusCode::OK);
-    let done = states.items().iter().find(|state| state["status"] == "done").expect("a state for done work");
+    let done = states
+        .items()
+        .iter()
+        .find(|state| state["status"] == "done")
+        .expect("a state for done work");
     let change = json!({
         "title": "Polish all gears",
         "assignee_ids": [stage.bob.user_id, carol.user_id],
