@@ -82,7 +82,7 @@ struct ListProjectsQuery {
 /// The caller becomes its owner.
 #[utoipa::path(post, path = "/v1/projects", tag = "projects", operation_id = "createProject",
     request_body(content = CreateProjectRequest, example = json!({"workspace_id": "0192f0c1-0000-7000-8000-000000000001", "key": "APO", "name": "Apollo"})),
-    responses((status = 201, description = "Made", body = ProjectView),
+    responses((status = 201, description = "Made", body = ProjectView), (status = 404, description = "No such workspace"),
         (status = 409, description = "The key is taken, or the workspace has too many projects")))]
 async fn create(State(service): Service, caller: Caller, Body(body): Body<CreateProjectRequest>) -> Result<impl IntoResponse, Problem> {
     let command = CreateProject {

@@ -170,12 +170,3 @@ pub(super) fn hide_deleted(not_found: WorkspacesError) -> impl FnOnce(Error) -> 
         }
     }
 }
-
-/// An id in a body is checked like one in a path, but the route itself was found: 422 at the field.
-pub(super) fn blame_body(error: Error, pointer: &str) -> Error {
-    if error.kind == ErrorKind::NotFound {
-        Error::invalid_field(pointer, "not_found", "does not exist")
-    } else {
-        error
-    }
-}

@@ -10,7 +10,7 @@ use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::PageRequest;
-use super::access::{AlsoDeleted, ProjectAccess, blame_body, hide_deleted};
+use super::access::{AlsoDeleted, ProjectAccess, hide_deleted};
 use super::workspaces::{set, set_value};
 use crate::WorkspacesService;
 use crate::error::{ROLE_LOST, WorkspacesError};
@@ -42,10 +42,8 @@ impl WorkspacesService {
 
     /// The maker becomes owner of the project.
     pub(crate) async fn create_project(&self, caller: &Caller, command: CreateProject) -> Result<Reply<ProjectView>> {
-        let access = self
-            .authorize(caller, Permission::ProjectCreate, command.workspace_id)
-            .await
-            .map_err(|error| blame_body(error, "/workspace_id"))?;
+        // An id in a body is checked like one in a path.
+        let access = self.authorize(caller, Permission::ProjectCreate, command.workspace_id).await?;
         let mut fields = Fields::default();
         let project = Project {
             id: ProjectId::generate(&*self.toolkit.clock),
