@@ -240,3 +240,100 @@ pub(super) fn take_ssl_mode(url: &mut Url, default: SslMode) -> Result<SslMode, 
     }
     Ok(mode)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_url(url: &str) -> DbConfig {
+        DbConfig {
+            url: Some(url.to_owned()),
+            ..DbConfig::default()
+        }
+    }
+
+    #[test]
+    fn the_url_names_the_engine() {
+        for (url, engine) in [
+            ("sqlite:/var/lib/guildhall", Engine::Sqlite),
+            ("sqlite:///var/lib/guildhall", Engine::Sqlite),
+            ("postgres://u:p@db/guildhall?sslmode=require", Engine::Postgres),
+            ("postgresql://db/guildhall", Engine::Postgres),
+            ("mysql://u:p@db:3307/guildhall", Engine::Mysql),
+            (" mariadb://db/guildhall\n", Engine::Mysql),
+        ] {
+            assert_eq!(with_url(url).engine(), Ok(engine), "{url}");
+            assert_eq!(with_url(url).validate(), Vec::<String>::new(), "{url}");
+        }
+        assert_eq!(DbConfig::default().engine(), Ok(Engine::Sqlite));
+        for url in ["sqlite:", "mysql://db", "mysql://db/a/b", "oracle://db/x", "no url", ""] {
+            assert_eq!(with_url(url).validate().len(), 1, "{url}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let config = DbConfig {
+            schema_prefix: "Bad-".to_owned(),
+            ca_file: Some("/does/not/exist".into()),
+            max_connections: 0,
+            sqlite_queue: 0,
+            statement_timeout_ms: 0,
+            ..with_url("oracle://db/x")
+        };
+        assert_eq!(config.validate().len(), 6);
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        for url in [
+            "postgres://guild:s3cret@db/guildhall",
+            "mysql://guild:s3cret@db/guildhall?sslmode=require",
+            "postgres://db/guildhall?password=s3cret",
+            "not a url: guild:s3cret@db",
+        ] {
+            let config = with_url(url);
+            for shown in [
+                redact_url(url),
+                format!("{config:?}"),
+                serde_json::to_string(&config).expect("JSON"),
+            ] {
+                assert!(!shown.contains("s3cret"), "{shown}");
+            }
+        }
+        assert_eq!(redact_url("postgres://guild:x@db/guildhall"), "postgres://guild:***@db/guildhall");
+    }
+
+    #[test]
+    fn a_url_in_a_file_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("url");
+        std::fs::write(&file, "postgres://db/guildhall\n").expect("written");
+        let config = DbConfig {
+            url_file: Some(file),
+            ..DbConfig::default()
+        };
+        assert_eq!(config.engine(), Ok(Engine::Postgres));
+        let missing = DbConfig {
+            url_file: Some(folder.path().join("none")),
+            ..DbConfig::default()
+        };
+        assert_eq!(missing.validate().len(), 1);
+    }
+
+    #[test]
+    fn the_ssl_mode_is_taken_out_of_the_url() {
+        let taken = |text: &str| {
+            let mut url = Url::parse(text).expect("a URL");
+            take_ssl_mode(&mut url, SslMode::Prefer).map(|mode| (mode, url.to_string()))
+        };
+        let plain = "postgres://db/x".to_owned();
+        assert_eq!(taken("postgres://db/x"), Ok((SslMode::Prefer, plain.clone())));
+        assert_eq!(taken("postgres://db/x?sslmode=verify-full"), Ok((SslMode::VerifyFull, plain)));
+        assert_eq!(
+            taken("mysql://db/x?ssl-mode=REQUIRED&a=1"),
+            Ok((SslMode::Require, "mysql://db/x?a=1".to_owned()))
+        );
+        assert!(taken("postgres://db/x?sslmode=maybe").is_err());
+    }
+}

@@ -409,3 +409,15 @@ impl Mysql {
             .map_err(classify)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn both_servers_name_the_constraint() {
+        let mariadb = "Duplicate entry 'a' for key 'users_email_key'";
+        let mysql = "Duplicate entry 'it's for key 'x'' for key 'users.users_email_key'";
+        assert_eq!(super::constraint(mariadb), "users_email_key");
+        assert_eq!(super::constraint(mysql), "users_email_key");
+        assert_eq!(super::constraint("something else"), "");
+    }
+}

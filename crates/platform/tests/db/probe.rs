@@ -168,6 +168,14 @@ async fn sums_counts_and_limits_are_plain_numbers() {
         .from(Probe::Table)
         .to_owned();
     assert_eq!(db.one::<(i64, i64, Option<i32>)>(sum.clone()).await.expect("empty"), (0, 0, None));
+    // The type of the parameter is that of the sum: NUMERIC on PostgreSQL.
+    for number in [0, -1, 9_999, 10_000, -123_456_789_012_345, i64::MAX, i64::MIN] {
+        let or = Query::select()
+            .expr(Func::coalesce([Func::sum(Expr::col(Probe::Big)).into(), Expr::val(number)]))
+            .from(Probe::Table)
+            .to_owned();
+        assert_eq!(db.one::<i64>(or).await.expect("a number"), number);
+    }
     let all = [123_456_789_012_345, -23, 40_000, 0, 70_000_000];
     for (index, big) in all.into_iter().enumerate() {
         let row = ProbeRow {
