@@ -4,7 +4,9 @@ use kernel::Timestamp;
 use kernel::ids::{ProjectId, TaskId, UserId};
 use platform::http::Field;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::{LabelId, Priority, StateId, Status};
 
@@ -115,8 +117,21 @@ pub struct Batch {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub atomic: bool,
-    #[schema(min_items = 1, max_items = 100)]
+    #[schema(schema_with = operations_schema)]
     pub operations: Vec<Operation>,
+}
+
+/// The derived schema of [`Operation`] does not say that unknown members are refused.
+fn operations_schema() -> RefOr<Schema> {
+    let mut operation = Operation::schema();
+    if let RefOr::T(Schema::OneOf(alternatives)) = &mut operation {
+        for alternative in &mut alternatives.items {
+            if let RefOr::T(Schema::Object(object)) = alternative {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+        }
+    }
+    ArrayBuilder::new().items(operation).min_items(Some(1)).max_items(Some(100)).into()
 }
 
 fn yes() -> bool {

@@ -13,6 +13,16 @@ use crate::store::activity::Activity;
 
 /// A task.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "01910000-0000-7000-8000-000000000011", "key": "ABC-123", "number": 123, "workspace_id": "01910000-0000-7000-8000-000000000001",
+    "project_id": "01910000-0000-7000-8000-000000000002", "title": "Write the release notes", "description": "For **1.0**.",
+    "state_id": "01910000-0000-7000-8000-000000000010", "status": "open", "priority": "high", "due_date": "2026-12-24",
+    "due_at": "2026-12-24T22:59:59.999999Z", "assignee_ids": ["01910000-0000-7000-8000-000000000021"],
+    "label_ids": ["01910000-0000-7000-8000-000000000031"], "parent_id": null, "position": "0643c1b2a3d4e5004280",
+    "creator_id": "01910000-0000-7000-8000-000000000021", "comment_count": 2, "subtask_count": 3, "subtask_done_count": 1,
+    "version": 4, "created_at": "2026-11-21T09:30:00Z", "updated_at": "2026-11-21T09:30:00Z", "completed_at": null,
+    "archived_at": null, "deleted_at": null
+}))]
 pub struct TaskView {
     pub id: TaskId,
     /// What people call it: the project's key and the task's number.
@@ -193,6 +203,8 @@ pub struct ProjectView {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"id": "01910000-0000-7000-8000-000000000031", "workspace_id": "01910000-0000-7000-8000-000000000001", "name": "bug", "color": "#cc3333",
+    "version": 1, "created_at": "2026-11-21T09:30:00Z", "updated_at": "2026-11-21T09:30:00Z"}))]
 pub struct LabelView {
     pub id: LabelId,
     pub workspace_id: WorkspaceId,
@@ -221,6 +233,8 @@ impl From<Label> for LabelView {
 
 /// A workflow state of a workspace: a column of its boards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"id": "01910000-0000-7000-8000-000000000010", "workspace_id": "01910000-0000-7000-8000-000000000001", "name": "To do", "status": "open", "position": 1000,
+    "is_default": true, "version": 1, "created_at": "2026-11-21T09:30:00Z", "updated_at": "2026-11-21T09:30:00Z"}))]
 pub struct StateView {
     pub id: StateId,
     pub workspace_id: WorkspaceId,
@@ -254,11 +268,17 @@ impl From<State> for StateView {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"items": [{"id": "01910000-0000-7000-8000-000000000010", "workspace_id": "01910000-0000-7000-8000-000000000001", "name": "To do", "status": "open", "position": 1000,
+    "is_default": true, "version": 1, "created_at": "2026-11-21T09:30:00Z", "updated_at": "2026-11-21T09:30:00Z"}]}))]
 pub struct StateList {
     pub items: Vec<StateView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"id": "01910000-0000-7000-8000-000000000041", "task_id": "01910000-0000-7000-8000-000000000011",
+    "workspace_id": "01910000-0000-7000-8000-000000000001", "author_id": "01910000-0000-7000-8000-000000000021",
+    "body": "Looks good, @[Ann](user:01910000-0000-7000-8000-000000000021)!", "version": 1, "created_at": "2026-11-21T09:30:00Z",
+    "updated_at": "2026-11-21T09:30:00Z", "edited_at": null}))]
 pub struct CommentView {
     pub id: CommentId,
     pub task_id: TaskId,
@@ -291,6 +311,8 @@ impl From<Comment> for CommentView {
 
 /// One line of a task's history.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({"id": "01910000-0000-7000-8000-000000000051", "task_id": "01910000-0000-7000-8000-000000000011",
+    "actor_id": "01910000-0000-7000-8000-000000000021", "kind": "updated", "field": "priority", "old": "low", "new": "high", "created_at": "2026-11-21T09:30:00Z"}))]
 pub struct ActivityView {
     pub id: ActivityId,
     pub task_id: TaskId,

@@ -51,10 +51,10 @@ macro_rules! list_query {
             #[param(value_type = Option<Vec<StateId>>, style = Form, explode = false, max_items = 50)]
             state_id: CommaList,
             /// Assigned to any of these people: ids, `me`, or `none` for tasks that nobody is assigned to.
-            #[param(value_type = Option<Vec<PersonParam>>, style = Form, explode = false, max_items = 50, example = json!(["me"]))]
+            #[param(inline, value_type = Option<Vec<PersonParam>>, style = Form, explode = false, max_items = 50, example = json!(["me"]))]
             assignee: CommaList,
             /// Created by any of these people: ids or `me`.
-            #[param(value_type = Option<Vec<CreatorParam>>, style = Form, explode = false, max_items = 50)]
+            #[param(inline, value_type = Option<Vec<CreatorParam>>, style = Form, explode = false, max_items = 50)]
             creator: CommaList,
             /// Bears any of these labels.
             #[param(value_type = Option<Vec<LabelId>>, style = Form, explode = false, max_items = 50)]
@@ -69,10 +69,10 @@ macro_rules! list_query {
             /// Changed at or after this moment.
             updated_since: Option<Timestamp>,
             /// Sub-tasks of this task; `none` for top-level tasks.
-            #[param(value_type = Option<ParentParam>)]
+            #[param(inline, value_type = Option<ParentParam>)]
             parent_id: Option<String>,
             /// `false` (default) without archived tasks, `true` only those, `any` both.
-            #[param(value_type = Option<ArchivedParam>)]
+            #[param(inline, value_type = Option<ArchivedParam>)]
             archived: Option<ArchivedParam>,
             /// `true`: only deleted tasks that can still be restored.
             deleted: Option<bool>,
@@ -80,13 +80,13 @@ macro_rules! list_query {
             #[param(max_length = 200, pattern = r"^[^\x00]*$")]
             q: Option<String>,
             /// At most three sort keys, `-` for descending; default `-created_at`. Tasks without a due date sort as due last.
-            #[param(value_type = Option<Vec<SortParam>>, style = Form, explode = false, max_items = 3, example = json!(["-due_at", "created_at"]))]
+            #[param(inline, value_type = Option<Vec<SortParam>>, style = Form, explode = false, max_items = 3, example = json!(["-due_at", "created_at"]))]
             sort: CommaList,
             /// Only these members (and `id`).
-            #[param(value_type = Option<Vec<FieldParam>>, style = Form, explode = false, max_items = 50)]
+            #[param(inline, value_type = Option<Vec<FieldParam>>, style = Form, explode = false, max_items = 50)]
             fields: CommaList,
             /// Adds the related objects.
-            #[param(value_type = Option<Vec<ExpandParam>>, style = Form, explode = false, max_items = 3)]
+            #[param(inline, value_type = Option<Vec<ExpandParam>>, style = Form, explode = false, max_items = 3)]
             expand: CommaList,
             /// Also counts all tasks that match; costs a statement more.
             include_total: Option<bool>,
@@ -252,7 +252,7 @@ impl LabelsQuery {
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetTaskQuery {
     /// Adds the related objects. The reply then has no `ETag`.
-    #[param(value_type = Option<Vec<ExpandParam>>, style = Form, explode = false, max_items = 3)]
+    #[param(inline, value_type = Option<Vec<ExpandParam>>, style = Form, explode = false, max_items = 3)]
     expand: CommaList,
 }
 

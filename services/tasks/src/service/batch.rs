@@ -22,6 +22,8 @@ pub(crate) const MAX_OPERATIONS: usize = 100;
 
 /// What became of a batch; one result per operation, in their order.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({"results": [{"status": 204}, {"status": 404, "problem": {
+    "title": "Not found", "status": 404, "code": "tasks.task.not_found", "detail": "There is no such task."}}]}))]
 pub struct BatchView {
     pub results: Vec<ItemView>,
 }
