@@ -4,6 +4,8 @@
 mod support;
 
 mod crash;
+mod identity_accounts;
+mod identity_security;
 mod matrix;
 mod notifications_events;
 mod notifications_inbox;

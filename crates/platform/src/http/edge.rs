@@ -141,7 +141,7 @@ fn finish_problem(response: Response, path: &str, meta: &RequestMeta) -> Respons
         None if response
             .headers()
             .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/")) =>
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/") || kind.as_bytes().starts_with(b"text/html")) =>
         {
             return response;
         }
