@@ -109,7 +109,7 @@ async fn sec_15_browsers_hold_the_refresh_token_in_a_cookie_that_other_sites_can
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_13_refresh_over_http_rotates_forgives_once_and_detects_replay() {
-    let app = TestApp::start_with(|config| config.identity.refresh_grace_seconds = 1).await;
+    let app = TestApp::start().await;
     let ada = app.register("ada").await;
     let nobody = app.anonymous();
     let refresh = async |token: &str| nobody.post("/v1/auth/refresh", json!({ "refresh_token": token })).await;
