@@ -1,0 +1,52 @@
+"""What a schema cannot say, told to Schemathesis (see schemathesis.sh)."""
+
+import uuid
+
+import schemathesis
+
+# Codes of field errors that depend on what exists or on another field: the request was well-formed and was understood.
+SEMANTIC = {
+    # An id of something that is not there, or that the caller may not see.
+    "not_found",
+    "unknown_task",
+    "unknown_state",
+    "unknown_parent",
+    "not_a_member",
+    # What hangs together with something else.
+    "cycle",
+    "too_deep",
+    "wrong_order",
+    "closed_default",
+    "repeated",  # twice the same id in a batch
+    "wrong_password",
+    "self",  # ownership transferred to oneself
+    "too_guessable",  # judged by guesses, not by a pattern
+    "common_password",
+    "contains_personal",
+    "invalid_email",  # stricter than format: email, which lets `0@000.a` pass
+    "email",  # an invitation for an address is for one person
+}
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """A cursor is sealed and an Idempotency-Key belongs to one body: random ones of either only test their own refusal,
+    which the suite does."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if case.query:
+        case.query.pop("cursor", None)
+    if case.headers and any(name.lower() == "idempotency-key" for name in case.headers):
+        for name in [name for name in case.headers if name.lower() == "idempotency-key"]:
+            case.headers[name] = str(uuid.uuid4())
+
+
+@schemathesis.check
+def refusals_have_a_reason(ctx, response, case):
+    """Good data may be refused with 422 only for what no schema can say."""
+    if response.status_code != 422 or case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    errors = response.json().get("errors", [])
+    assert errors, "422 without a field error for a request that fits the schema"
+    unexpected = [error for error in errors if error["code"] not in SEMANTIC]
+    assert not unexpected, f"422 for a request that fits the schema: {unexpected}"
