@@ -8,6 +8,7 @@ use crate::{er, security};
 /// What the guildhall binary prints -> where the committed copy lives.
 const PRINTED: &[(&[&str], &str)] = &[
     (&["openapi"], "docs/api/openapi.json"),
+    (&["asyncapi"], "docs/api/asyncapi.json"),
     (&["config", "schema"], "docs/operations/config.schema.json"),
     (&["config", "reference"], "docs/operations/config-reference.md"),
     (&["roles"], "docs/roles.md"),
