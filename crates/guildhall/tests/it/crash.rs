@@ -4,86 +4,17 @@
 //! `GUILDHALL_TEST_CRASHES` sets how often the server is killed (3 by default, 50 in the full run).
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::process::{Server, free_port};
 use crate::support::{Client, PASSWORD, SCHEMAS, eventually};
 
 /// Creators at work at the same time.
 const CREATORS: usize = 8;
-
-/// The real binary on a database of its own.
-struct Server {
-    child: Child,
-    base: String,
-}
-
-impl Server {
-    fn start(database: &testkit::TestServer, port: u16) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_guildhall"));
-        command
-            .arg("serve")
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", "off"])
-            .arg("--data-dir")
-            .arg(database.folder())
-            .env("GUILDHALL_HTTP__RATE_LIMITS__ENABLED", "false")
-            .env("GUILDHALL_LOG__LEVEL", "error")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        let config = database.config();
-        if let Some(url) = &config.url {
-            command.arg("--database-url").arg(url);
-        }
-        command.env("GUILDHALL_DATABASE__SCHEMA_PREFIX", &config.schema_prefix);
-        let child = command.spawn().expect("the server starts");
-        Self {
-            child,
-            base: format!("http://127.0.0.1:{port}"),
-        }
-    }
-
-    async fn ready(&mut self, http: &reqwest::Client) {
-        for _ in 0..600 {
-            if let Some(status) = self.child.try_wait().expect("the server's state") {
-                panic!("the server ended by itself: {status}");
-            }
-            let answer = http
-                .get(format!("{}/readyz", self.base))
-                .timeout(Duration::from_secs(2))
-                .send()
-                .await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the server did not become ready within 30 s");
-    }
-
-    /// SIGKILL: no chance to finish anything.
-    fn kill(mut self) {
-        self.child.kill().expect("SIGKILL");
-        self.child.wait().expect("the server's end");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
-}
 
 fn client(base: &str, http: &reqwest::Client) -> Client {
     Client {

@@ -3,12 +3,14 @@
 
 mod support;
 
+mod binary;
 mod crash;
 mod identity_accounts;
 mod identity_security;
 mod matrix;
 mod notifications_events;
 mod notifications_inbox;
+mod process;
 mod smoke;
 mod tasks_http;
 mod workspaces_flow;

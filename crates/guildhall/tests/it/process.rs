@@ -1,0 +1,96 @@
+//! The real binary as a process.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A command line of the binary under test, without the variables of the test run.
+pub fn guildhall() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_guildhall"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GUILDHALL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The real binary on a database of its own.
+pub struct Server {
+    child: Child,
+    pub base: String,
+}
+
+impl Server {
+    pub fn start(database: &testkit::TestServer, port: u16) -> Self {
+        Self::start_with(database, port, |command| {
+            command.env("GUILDHALL_LOG__LEVEL", "error");
+        })
+    }
+
+    /// `adjust` may add flags and variables.
+    pub fn start_with(database: &testkit::TestServer, port: u16, adjust: impl FnOnce(&mut Command)) -> Self {
+        let mut command = guildhall();
+        command
+            .arg("serve")
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", "off"])
+            .arg("--data-dir")
+            .arg(database.folder())
+            .env("GUILDHALL_HTTP__RATE_LIMITS__ENABLED", "false")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let config = database.config();
+        if let Some(url) = &config.url {
+            command.arg("--database-url").arg(url);
+        }
+        command.env("GUILDHALL_DATABASE__SCHEMA_PREFIX", &config.schema_prefix);
+        adjust(&mut command);
+        let child = command.spawn().expect("the server starts");
+        Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+        }
+    }
+
+    pub async fn ready(&mut self, http: &reqwest::Client) {
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().expect("the server's state") {
+                panic!("the server ended by itself: {status}");
+            }
+            let answer = http
+                .get(format!("{}/readyz", self.base))
+                .timeout(Duration::from_secs(2))
+                .send()
+                .await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the server did not become ready within 30 s");
+    }
+
+    /// SIGTERM, and how the process ended.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(status.success());
+        self.child.wait().expect("the server's end")
+    }
+
+    /// SIGKILL: no chance to finish anything.
+    pub fn kill(mut self) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("the server's end");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
