@@ -129,7 +129,7 @@ async fn operators_manage_accounts_and_nothing_secret_is_logged() {
         refresh: String::new(),
     };
     let credentials = json!({ "email": "ops@example.com", "password": password });
-    let signed_in = nobody.post("/v1/auth/sign-in", credentials.clone()).await.expect(StatusCode::OK);
+    let signed_in = nobody.post("/v1/auth/sign-in", credentials).await.expect(StatusCode::OK);
     let secrets = [
         password.clone(),
         signed_in.body["access_token"].to_string(),
@@ -156,8 +156,9 @@ async fn operators_manage_accounts_and_nothing_secret_is_logged() {
         )
         .await;
 
-    let locked = operator(&["user", "lock", "--email", "ops@example.com"]);
-    assert_eq!(locked["email"], "ops@example.com");
+    let locked = operator(&["user", "lock", "--email", "eve@example.com"]);
+    assert_eq!(locked["email"], "eve@example.com");
+    let credentials = json!({ "email": "eve@example.com", "password": PASSWORD });
     nobody.post("/v1/auth/sign-in", credentials).await.expect(StatusCode::UNAUTHORIZED);
     assert!(server.terminate().success(), "a stop that was asked for is no failure");
 
