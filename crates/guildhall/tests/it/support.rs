@@ -163,7 +163,7 @@ impl Drop for TestApp {
 }
 
 /// Asks until there is an answer; fails after 10 s.
-pub async fn eventually<T, F: std::future::Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
     for _ in 0..400 {
         if let Some(answer) = ask().await {
             return answer;
