@@ -92,11 +92,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(count: i64) -> Option<Failures> {
-        Some(Failures {
+    fn at(count: i64) -> Failures {
+        Failures {
             count,
             last_failed_at: Timestamp::from_seconds(1_000),
-        })
+        }
     }
 
     #[test]
@@ -116,11 +116,11 @@ mod tests {
     fn sec_07_waiting_ends_and_quiet_addresses_are_forgotten() {
         let config = ThrottleConfig::default();
         let now = Timestamp::from_seconds(1_003);
-        assert_eq!(Policy::account(&config).wait(at(8), now), Duration::from_secs(5));
-        assert_eq!(Policy::account(&config).wait(at(6), now), Duration::ZERO);
-        assert_eq!(Policy::address(&config).wait(at(1_000), now), Duration::from_secs(57));
+        assert_eq!(Policy::account(&config).wait(Some(at(8)), now), Duration::from_secs(5));
+        assert_eq!(Policy::account(&config).wait(Some(at(6)), now), Duration::ZERO);
+        assert_eq!(Policy::address(&config).wait(Some(at(1_000)), now), Duration::from_secs(57));
         assert_eq!(
-            Policy::address(&config).wait(at(1_000), Timestamp::from_seconds(1_901)),
+            Policy::address(&config).wait(Some(at(1_000)), Timestamp::from_seconds(1_901)),
             Duration::ZERO
         );
         assert_eq!(Policy::account(&config).wait(None, now), Duration::ZERO);

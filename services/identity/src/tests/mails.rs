@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::support::{World, token_of};
+use super::support::{Column, World, token_of};
 
 #[tokio::test]
 async fn asking_again_at_once_does_not_flood_a_mailbox() {
@@ -56,14 +56,8 @@ async fn a_mail_that_could_not_be_sent_is_sent_later_with_the_same_link() {
 async fn sec_16_no_token_lies_in_the_database_in_clear() {
     let world = World::new().await;
     let ada = world.register("ada@example.org").await;
-    struct Payload(String);
-    impl platform::db::FromRow for Payload {
-        fn from_row(row: &platform::db::Row<'_>) -> Result<Self, platform::db::DbError> {
-            row.get(0).map(Self)
-        }
-    }
     let query = sea_query::Query::select().column("payload").from("due_work").take();
-    let scheduled: Vec<Payload> = world.db.all(query).await.unwrap();
+    let scheduled: Vec<Column<String>> = world.db.all(query).await.unwrap();
     assert_eq!(scheduled.len(), 1);
     let token = world.mailed_token("ada@example.org").await;
     let body = token.expose_secret().trim_start_matches("ghv_");

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::support::{World, cheap, code};
+use super::support::{Column, World, cheap, code};
 use crate::service::SignedIn;
 
 fn text(signed_in: &SignedIn) -> String {
@@ -97,14 +97,8 @@ async fn sec_13_only_hashes_are_stored() {
     let world = World::new().await;
     let first = world.register("ada@example.org").await;
     refresh(&world, &first.refresh).await.unwrap();
-    struct Stored(Vec<u8>);
-    impl platform::db::FromRow for Stored {
-        fn from_row(row: &platform::db::Row<'_>) -> Result<Self, platform::db::DbError> {
-            row.get(0).map(Self)
-        }
-    }
     let query = sea_query::Query::select().column("token_hash").from("refresh_tokens").take();
-    let rows: Vec<Stored> = world.db.all(query).await.unwrap();
+    let rows: Vec<Column<Vec<u8>>> = world.db.all(query).await.unwrap();
     assert_eq!(rows.len(), 2);
     let token = text(&first);
     let expected = crate::model::token::hash_token(&first.refresh);

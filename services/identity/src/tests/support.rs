@@ -197,3 +197,12 @@ fn build(db: &TestDb, clock: &FixedClock, outgoing: &Arc<Outgoing>, config: Conf
 pub(super) fn unknown_id<T: EntityId>() -> T {
     T::generate(&FixedClock::at(FixedClock::START.plus(Duration::from_secs(1))) as &dyn Clock)
 }
+
+/// The one column a query asks for.
+pub(super) struct Column<T>(pub(super) T);
+
+impl<T: platform::db::FromColumn + Send + 'static> platform::db::FromRow for Column<T> {
+    fn from_row(row: &platform::db::Row<'_>) -> std::result::Result<Self, platform::db::DbError> {
+        row.get(0).map(Self)
+    }
+}
