@@ -1,16 +1,9 @@
-//! identity for the other services and for the process that hosts it.
-
-use std::sync::Arc;
+//! identity for the other services.
 
 use async_trait::async_trait;
 use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
 use kernel::{CallContext, Error, Result};
-use platform::Service;
-use platform::db::Db;
-use platform::due::{DueHandler, Sweep};
-use utoipa_axum::router::OpenApiRouter;
 
-use crate::jobs::{CleanUp, RotateKeys, SendMail};
 use crate::model::email::EmailAddress;
 use crate::model::user::User;
 use crate::service::IdentityService;
@@ -55,23 +48,5 @@ impl Identity for IdentityService {
 
     async fn jwks(&self, _: &CallContext, _: JwksRequest) -> Result<Jwks> {
         self.key_document().await
-    }
-}
-
-impl Service for IdentityService {
-    fn name(&self) -> &'static str {
-        crate::SCHEMA.service
-    }
-    fn db(&self) -> &Db {
-        &self.db
-    }
-    fn routes(self: Arc<Self>) -> OpenApiRouter {
-        crate::http::routes(self)
-    }
-    fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
-        vec![Arc::new(SendMail(self))]
-    }
-    fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
-        vec![Arc::new(RotateKeys(Arc::clone(&self))), Arc::new(CleanUp(self))]
     }
 }

@@ -26,6 +26,15 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use platform::Service;
+use platform::db::Db;
+use platform::due::{DueHandler, Sweep};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::jobs::{CleanUp, RotateKeys, SendMail};
+
 pub use config::{Config, EmailVerification, PasswordConfig, Registration, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 
@@ -41,3 +50,21 @@ pub const SCHEMA: platform::db::Schema = platform::db::Schema {
         detail: "An account with this e-mail address exists already.",
     }],
 };
+
+impl Service for IdentityService {
+    fn name(&self) -> &'static str {
+        SCHEMA.service
+    }
+    fn db(&self) -> &Db {
+        &self.db
+    }
+    fn routes(self: Arc<Self>) -> OpenApiRouter {
+        http::routes(self)
+    }
+    fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
+        vec![Arc::new(SendMail(self))]
+    }
+    fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
+        vec![Arc::new(RotateKeys(Arc::clone(&self))), Arc::new(CleanUp(self))]
+    }
+}

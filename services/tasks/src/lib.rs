@@ -30,7 +30,13 @@ mod tests;
 pub use config::Config;
 pub use service::TasksService;
 
-use platform::db::{Schema, UniqueRule};
+use std::sync::Arc;
+
+use platform::Service;
+use platform::db::{Db, Schema, UniqueRule};
+use platform::due::{DueHandler, Sweep};
+use platform::events::Consumer;
+use utoipa_axum::router::OpenApiRouter;
 
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
@@ -60,3 +66,29 @@ pub const SCHEMA: Schema = Schema {
         },
     ],
 };
+
+impl Service for TasksService {
+    fn name(&self) -> &'static str {
+        "tasks"
+    }
+
+    fn db(&self) -> &Db {
+        &self.db
+    }
+
+    fn routes(self: Arc<Self>) -> OpenApiRouter {
+        http::routes(self)
+    }
+
+    fn consumers(self: Arc<Self>) -> Vec<Arc<dyn Consumer>> {
+        vec![Arc::new(events::WorkspaceEvents(self))]
+    }
+
+    fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
+        jobs::handlers(&self)
+    }
+
+    fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
+        vec![Arc::new(jobs::PurgeDeleted(self))]
+    }
+}

@@ -22,11 +22,8 @@ use kernel::Result;
 use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::roles::Permission;
 use platform::db::Db;
-use platform::due::{DueHandler, Sweep};
-use platform::events::Consumer;
 use platform::http::IfMatch;
-use platform::{Caller, Service, Toolkit};
-use utoipa_axum::router::OpenApiRouter;
+use platform::{Caller, Toolkit};
 
 use crate::Config;
 use crate::error::TasksError;
@@ -148,30 +145,4 @@ pub(crate) fn writable_task(task: &Task, access: &ProjectAccess, if_match: &IfMa
         return Err(TasksError::TaskArchived.into());
     }
     Ok(())
-}
-
-impl Service for TasksService {
-    fn name(&self) -> &'static str {
-        "tasks"
-    }
-
-    fn db(&self) -> &Db {
-        &self.db
-    }
-
-    fn routes(self: Arc<Self>) -> OpenApiRouter {
-        crate::http::routes(self)
-    }
-
-    fn consumers(self: Arc<Self>) -> Vec<Arc<dyn Consumer>> {
-        vec![Arc::new(crate::events::WorkspaceEvents(self))]
-    }
-
-    fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
-        crate::jobs::handlers(&self)
-    }
-
-    fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
-        vec![Arc::new(crate::jobs::PurgeDeleted(self))]
-    }
 }
