@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, TestApp, eventually, join};
 
+const PREFERENCES: &str = "/v1/notifications/preferences";
+
 /// Ada's workspace with Bob in it and one project.
 struct Stage {
     app: TestApp,
@@ -269,11 +271,10 @@ async fn invitations_and_role_changes_are_told() {
 async fn preferences_are_a_merge_patch_and_are_obeyed() {
     let stage = Stage::new().await;
     let bob = &stage.bob;
-    const PATH: &str = "/v1/notifications/preferences";
-    let defaults = bob.get(PATH).await.expect(StatusCode::OK).body;
+    let defaults = bob.get(PREFERENCES).await.expect(StatusCode::OK).body;
     assert_eq!(defaults["task.assigned"], json!({ "in_app": true, "email": true }));
     let request = bob
-        .request(Method::PATCH, PATH)
+        .request(Method::PATCH, PREFERENCES)
         .header("content-type", "application/merge-patch+json")
         .body(r#"{"task.assigned": {"email": false}}"#);
     let changed = bob.send(request).await.expect(StatusCode::OK).body;
@@ -287,7 +288,7 @@ async fn preferences_are_a_merge_patch_and_are_obeyed() {
         (json!({ "member.invited": { "email": true } }), "/member.invited/email"),
     ] {
         let refused = bob
-            .patch(PATH, body)
+            .patch(PREFERENCES, body)
             .await
             .expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "request.invalid");
         assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{refused:#?}");
@@ -295,7 +296,11 @@ async fn preferences_are_a_merge_patch_and_are_obeyed() {
 
     stage.assigned("Not by mail").await;
     stage.about_tasks(bob, 1).await;
-    let reset = bob.patch(PATH, json!({ "task.assigned": null })).await.expect(StatusCode::OK).body;
+    let reset = bob
+        .patch(PREFERENCES, json!({ "task.assigned": null }))
+        .await
+        .expect(StatusCode::OK)
+        .body;
     assert_eq!(reset, defaults);
     stage.assigned("By mail again").await;
     stage.app.mail(&bob.email, |mail| mail.subject.contains("By mail again")).await;

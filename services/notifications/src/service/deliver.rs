@@ -191,7 +191,7 @@ impl NotificationsService {
             });
         }
         if delivery.channels.email && self.may_mail(user) {
-            self.schedule_mail(unit, draft, user, delivery.kind, &row.content)?;
+            self.schedule_mail(unit, draft, user, delivery.kind, &row.content);
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl NotificationsService {
         !user.email.is_empty() && (user.email_verified || !self.config.email_requires_verified)
     }
 
-    fn schedule_mail(&self, unit: &mut Unit, draft: &Draft<'_>, user: &UserSummary, kind: Kind, content: &Content) -> Result<()> {
+    fn schedule_mail(&self, unit: &mut Unit, draft: &Draft<'_>, user: &UserSummary, kind: Kind, content: &Content) {
         let base = self.config.base_url();
         let link = match (draft.task_id, content.comment_id) {
             (Some(task), Some(comment)) => format!("{base}/tasks/{task}#comment-{comment}"),
@@ -222,6 +222,5 @@ impl NotificationsService {
             key: Some(key),
             ..mail::due(&mail, self.toolkit.clock.now())
         });
-        Ok(())
     }
 }
