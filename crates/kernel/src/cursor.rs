@@ -97,3 +97,45 @@ impl CursorCodec {
         tag
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn codec() -> CursorCodec {
+        CursorCodec::new([7; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn opens_what_it_sealed(key in ".{0,40}", id in any::<i64>(), binding in ".{0,40}") {
+            let cursor = codec().seal(&(key.clone(), id), &binding).expect("sealed");
+            prop_assert_eq!(codec().open::<(String, i64)>(&cursor, &binding).expect("opened"), (key, id));
+        }
+
+        #[test]
+        fn refuses_another_list_and_another_key(id in any::<i64>(), binding in ".{0,20}", other in ".{0,20}") {
+            let cursor = codec().seal(&id, &binding).expect("sealed");
+            prop_assert!(CursorCodec::new([8; 32]).open::<i64>(&cursor, &binding).is_err());
+            if binding != other {
+                prop_assert!(codec().open::<i64>(&cursor, &other).is_err());
+            }
+        }
+
+        #[test]
+        fn refuses_every_changed_byte(id in any::<i64>(), place in any::<prop::sample::Index>(), flip in 1_u8..) {
+            let mut bytes = BASE64URL_NOPAD.decode(codec().seal(&id, "b").expect("sealed").as_bytes()).expect("base64");
+            let index = place.index(bytes.len());
+            bytes[index] ^= flip;
+            prop_assert!(codec().open::<i64>(&BASE64URL_NOPAD.encode(&bytes), "b").is_err());
+        }
+
+        #[test]
+        fn rubbish_is_a_client_error(text in ".{0,300}") {
+            let error = codec().open::<i64>(&text, "b").expect_err("rubbish");
+            prop_assert_eq!(error.kind, crate::ErrorKind::Malformed);
+        }
+    }
+}

@@ -117,10 +117,11 @@ fn log_panics() {
 }
 
 /// The span of one request. `user` and `workspace` are filled in by [`record_user`] and [`record_workspace`] once known.
-pub fn request_span(request_id: &str, method: &str, route: &str) -> Span {
+pub fn request_span(request_id: &str, traceparent: &str, method: &str, route: &str) -> Span {
     tracing::info_span!(
         "request",
         request_id,
+        traceparent,
         method,
         route,
         user = tracing::field::Empty,
@@ -223,7 +224,7 @@ mod tests {
         let writer = sink.clone();
         let subscriber = json_subscriber(EnvFilter::new("info"), move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
-            let span = request_span("req-1", "GET", "/v1/tasks");
+            let span = request_span("req-1", "00-1-2-01", "GET", "/v1/tasks");
             let _entered = span.enter();
             record_user(&span, UserId::from_uuid(Uuid::nil()));
             record_workspace(&span, WorkspaceId::from_uuid(Uuid::nil()));

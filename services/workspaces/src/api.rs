@@ -18,6 +18,13 @@ use crate::store::projects::{Filter, ProjectStanding};
 /// As the contract says; one more than any workspace can have.
 const MAX_LISTED_PROJECTS: u64 = 5_000;
 
+/// Whoever acts in a workspace asks here first, so this is where the request's log lines learn its name.
+fn note_workspace(workspace_id: Option<kernel::ids::WorkspaceId>) {
+    if let Some(workspace_id) = workspace_id {
+        platform::telemetry::record_workspace(&tracing::Span::current(), workspace_id);
+    }
+}
+
 #[async_trait]
 impl Workspaces for WorkspacesService {
     async fn get_membership(&self, _: &CallContext, request: GetMembership) -> Result<Option<Membership>> {
@@ -32,7 +39,9 @@ impl Workspaces for WorkspacesService {
                 time_zone: row.workspace.time_zone,
             }))
         };
-        self.cache.get(&self.cache.memberships, request.clone(), load).await
+        let found = self.cache.get(&self.cache.memberships, request.clone(), load).await?;
+        note_workspace(found.as_ref().map(|membership| membership.workspace_id));
+        Ok(found)
     }
 
     async fn get_project_access(&self, _: &CallContext, request: GetProjectAccess) -> Result<Option<ProjectAccess>> {
@@ -40,7 +49,9 @@ impl Workspaces for WorkspacesService {
             let found = store::projects::find_with_standing(&self.db, request.project_id, request.user_id).await?;
             Ok(found.filter(|row| row.project.deleted_at.is_none()).and_then(project_access))
         };
-        self.cache.get(&self.cache.projects, request.clone(), load).await
+        let found = self.cache.get(&self.cache.projects, request.clone(), load).await?;
+        note_workspace(found.as_ref().map(|access| access.workspace_id));
+        Ok(found)
     }
 
     async fn list_project_access(&self, _: &CallContext, request: ListProjectAccess) -> Result<Vec<ProjectAccess>> {

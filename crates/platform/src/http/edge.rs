@@ -28,10 +28,6 @@ pub(super) struct RequestMeta {
     pub user_agent: Option<Arc<str>>,
 }
 
-/// Put into the response by the layer that identified the caller, for the log line.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LoggedUser(pub kernel::ids::UserId);
-
 pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let meta = meta(&state, &request);
@@ -45,7 +41,7 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
     let accepted = acceptable(&path, request.headers());
     request.extensions_mut().insert(meta.clone());
 
-    let span = tracing::info_span!("request", request_id = %meta.request_id, trace = %meta.traceparent);
+    let span = crate::telemetry::request_span(&meta.request_id, &meta.traceparent, method.as_str(), &route);
     let mut response = async {
         if accepted {
             next.run(request).await
@@ -257,7 +253,6 @@ fn common_headers(path: &str, headers: &mut HeaderMap, meta: &RequestMeta) {
 fn record(span: &tracing::Span, method: &Method, route: &str, response: &Response, started: Instant) {
     let elapsed = started.elapsed();
     let status = response.status().as_u16();
-    let user = response.extensions().get::<LoggedUser>().map(|user| user.0.to_string());
     let labels = [
         ("method", method.to_string()),
         ("route", route.to_owned()),
@@ -267,10 +262,7 @@ fn record(span: &tracing::Span, method: &Method, route: &str, response: &Respons
     metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(elapsed.as_secs_f64());
     let _entered = span.enter();
     tracing::info!(
-        %method,
-        route,
         status,
-        user,
         duration_ms = format_args!("{:.2}", elapsed.as_secs_f64() * 1e3),
         bytes = response.body().size_hint().exact(),
         "answered"

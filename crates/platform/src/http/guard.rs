@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::Edge;
 use super::config::HttpConfig;
-use super::edge::{LoggedUser, RequestMeta};
+use super::edge::RequestMeta;
 use super::extract::{Identified, Refused};
 use super::problem::Problem;
 use crate::context::Caller;
@@ -139,7 +139,9 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
             }
         }
     }
-    let user = caller.actor.user_id();
+    if let Some(user_id) = caller.actor.user_id() {
+        crate::telemetry::record_user(&tracing::Span::current(), user_id);
+    }
     let verdict = state.rate_limits.check(&caller.actor, caller.client_ip, request.uri().path());
     let mut response = match verdict.and_then(|verdict| verdict.refusal()) {
         Some(error) => Problem(error).into_response(),
@@ -150,9 +152,6 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
     };
     if let Some(verdict) = verdict {
         verdict.announce(response.headers_mut());
-    }
-    if let Some(user_id) = user {
-        response.extensions_mut().insert(LoggedUser(user_id));
     }
     response
 }
