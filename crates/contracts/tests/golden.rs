@@ -1,7 +1,7 @@
 //! One golden file per event version: what consumers were promised. A golden is never edited, except that a new
 //! optional member may be added; a breaking change is a new version beside the old.
 //!
-//! `GUILDHALL_BLESS=1 cargo test -p contracts --test golden` writes the files of new events.
+//! `GUILDHALL_TEST_BLESS=1 cargo test -p contracts --test golden` writes the files of new events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -261,7 +261,7 @@ fn golden_path(event_type: &str) -> PathBuf {
 
 #[expect(clippy::disallowed_methods, reason = "a switch of the person who runs the test")]
 fn bless() -> bool {
-    std::env::var_os("GUILDHALL_BLESS").is_some()
+    std::env::var_os("GUILDHALL_TEST_BLESS").is_some()
 }
 
 #[test]

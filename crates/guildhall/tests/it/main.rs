@@ -5,6 +5,7 @@ mod support;
 
 mod binary;
 mod crash;
+mod events_flow;
 mod identity_accounts;
 mod identity_security;
 mod matrix;
