@@ -137,4 +137,26 @@ mod tests {
         let all_on = Preferences(BTreeMap::from([(Kind::MemberInvited, Channels { in_app: true, email: true })]));
         assert!(!all_on.channels(Kind::MemberInvited).email);
     }
+
+    #[test]
+    fn the_documented_defaults_are_the_real_ones_in_the_real_order() {
+        let page = include_str!("../../../../docs/api/notifications.md");
+        let rows: Vec<(&str, &str, &str)> = page
+            .lines()
+            .filter(|line| line.starts_with("| `task.") || line.starts_with("| `member."))
+            .map(|line| {
+                let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+                (cells[1].trim_matches('`'), cells[3], cells[4])
+            })
+            .collect();
+        let switch = |on: bool| if on { "on" } else { "off" };
+        let real: Vec<(&str, &str, &str)> = Kind::ALL
+            .iter()
+            .map(|kind| {
+                let channels = kind.default_channels();
+                (kind.as_str(), switch(channels.in_app), switch(channels.email))
+            })
+            .collect();
+        assert_eq!(rows, real);
+    }
 }
