@@ -17,6 +17,8 @@ use crate::signals::{Signal, Signals};
 const SESSION_CACHE: Duration = Duration::from_secs(5);
 /// An unknown `kid` asks for the key set at most this often.
 const JWKS_REFRESH: Duration = Duration::from_secs(2);
+/// A key that identity no longer publishes is forgotten within this time.
+const JWKS_CACHE: Duration = Duration::from_secs(300);
 /// Longer ones are not ours.
 const MAX_TOKEN_BYTES: usize = 4_096;
 /// Clocks of replicas may differ by this much.
@@ -29,12 +31,19 @@ pub struct AuthConfig {
     pub audience: String,
 }
 
+/// The published keys, as last fetched.
+#[derive(Default)]
+struct Keys {
+    by_id: HashMap<String, DecodingKey>,
+    fetched: Timestamp,
+}
+
 /// Turns a bearer token into an actor.
 pub struct Authenticator {
     identity: Arc<dyn Identity>,
     clock: SharedClock,
     config: AuthConfig,
-    keys: RwLock<HashMap<String, DecodingKey>>,
+    keys: RwLock<Keys>,
     /// When the key set was fetched; locked by the request that fetches it.
     refreshed: tokio::sync::Mutex<Option<Timestamp>>,
     sessions: moka::sync::Cache<(UserId, SessionId), SessionState>,
@@ -137,13 +146,10 @@ impl Authenticator {
             return Err(invalid());
         }
         let kid = header.kid.ok_or_else(invalid)?;
-        let key = match self.key(&kid) {
-            Some(key) => key,
-            None => {
-                self.refresh_keys(&kid, request_id).await?;
-                self.key(&kid).ok_or_else(invalid)?
-            }
-        };
+        if self.key(&kid).is_none() {
+            self.refresh_keys(&kid, request_id).await?;
+        }
+        let key = self.key(&kid).ok_or_else(invalid)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         // Times are checked below against our clock, which tests can set.
         validation.validate_exp = false;
@@ -159,8 +165,11 @@ impl Authenticator {
         if exact && in_time { Ok(claims) } else { Err(invalid()) }
     }
 
+    /// `None` also once the whole set is too old to be believed.
     fn key(&self, kid: &str) -> Option<DecodingKey> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let believed = self.clock.now().since(keys.fetched) < JWKS_CACHE;
+        believed.then(|| keys.by_id.get(kid).cloned()).flatten()
     }
 
     /// Fetches the key set for a `kid` that is not known yet. One request fetches, the others wait for its answer:
@@ -173,7 +182,10 @@ impl Authenticator {
             return Ok(());
         }
         let answer = self.identity.jwks(&CallContext::system(request_id, now), JwksRequest {}).await?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = answer.keys.iter().filter_map(decoding_key).collect();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Keys {
+            by_id: answer.keys.iter().filter_map(decoding_key).collect(),
+            fetched: now,
+        };
         // Only a success counts, or nobody could sign in until the interval is over.
         *refreshed = Some(now);
         Ok(())

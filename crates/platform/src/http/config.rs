@@ -59,6 +59,8 @@ pub struct RateLimitConfig {
     pub auth: Rate,
     /// Per person.
     pub user: Rate,
+    /// How many requests a full-text search (`q=`) counts as.
+    pub search_cost: u32,
 }
 
 impl Default for RateLimitConfig {
@@ -77,6 +79,7 @@ impl Default for RateLimitConfig {
                 requests: 600,
                 per_seconds: 60,
             },
+            search_cost: 5,
         }
     }
 }
@@ -114,6 +117,9 @@ impl HttpConfig {
             if value == 0 {
                 problems.push(format!("http.{name}: must be positive"));
             }
+        }
+        if limits.search_cost == 0 {
+            problems.push("http.rate_limits.search_cost: must be positive".into());
         }
         if self.timeout_seconds == 0 {
             problems.push("http.timeout_seconds: must be positive".into());

@@ -57,6 +57,11 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
     if matches!(method, Method::GET | Method::HEAD) {
         response = not_modified(response, if_none_match.as_ref());
     }
+    if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // `Allow` is the answer, and the router has put it there.
+        response = Response::new(HttpBody::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
     common_headers(&path, response.headers_mut(), &meta);
     record(&span, &method, &route, &response, started);
     response
@@ -106,7 +111,8 @@ fn acceptable(path: &str, headers: &HeaderMap) -> bool {
         return true;
     }
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    if values.peek().is_none() {
+    // No header, or an empty one, means anything (RFC 9110, 12.5.1).
+    if values.peek().is_none_or(|value| value.is_empty()) {
         return true;
     }
     let kinds: &[&str] = if path == "/v1/events" {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kernel::{Error, ErrorKind, FieldError, Result};
 use serde::de::DeserializeOwned;
 
+use super::json::{parse_json, pointer_of, quoted};
 use super::problem::Problem;
 use crate::context::Caller;
 use crate::db::Reply;
@@ -109,8 +110,11 @@ async fn read_json<S: Send + Sync, T: DeserializeOwned>(request: Request, state:
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !accepted.contains(&essence.as_str()) {
+    let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let essence = parts.next().unwrap_or_default();
+    // JSON is UTF-8 (RFC 8259, 8.1); a sender that claims another charset would be misread.
+    let other_charset = parts.any(|part| part.strip_prefix("charset=").is_some_and(|name| name.trim_matches('"') != "utf-8"));
+    if other_charset || !accepted.contains(&essence.as_str()) {
         let detail = format!("Send the body as {}.", accepted.join(" or "));
         return Err(Error::new(ErrorKind::UnsupportedMediaType, "request.unsupported_media_type", detail).into());
     }
@@ -131,87 +135,6 @@ pub(super) fn too_large() -> Error {
         "request.too_large",
         "The body is larger than this server accepts.",
     )
-}
-
-/// 400 for what is no JSON, 422 with a JSON Pointer for JSON of another shape.
-pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // First as any JSON value: a syntax error is 400, everything after it is 422.
-    let value: serde_json::Value = serde_json::from_slice(bytes)
-        .map_err(|error| Error::malformed("request.malformed_json", format!("The body is not valid JSON: {error}.")))?;
-    if let Some(pointer) = find_nul(&value, &mut String::new()) {
-        return Err(Error::invalid_field(
-            pointer,
-            "control_character",
-            "must not contain the character U+0000",
-        ));
-    }
-    serde_path_to_error::deserialize(&value).map_err(|error| {
-        let text = error.inner().to_string();
-        let mut pointer = pointer_of(error.path());
-        let (code, detail) = if let Some(field) = quoted(&text, "unknown field `") {
-            // serde_path_to_error names the object for an unknown field; the pointer should name the field.
-            let field = field.replace('~', "~0").replace('/', "~1");
-            if !pointer.ends_with(&format!("/{field}")) {
-                pointer = format!("{pointer}/{field}");
-            }
-            ("unknown_field", "is not a known field".to_owned())
-        } else if let Some(field) = quoted(&text, "missing field `") {
-            pointer = format!("{pointer}/{field}");
-            ("required", "is required".to_owned())
-        } else {
-            ("invalid", text)
-        };
-        Error::invalid(vec![FieldError::new(pointer, code, detail)])
-    })
-}
-
-fn quoted<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = text.split_once(prefix)?.1;
-    Some(&rest[..rest.find('`')?])
-}
-
-/// PostgreSQL cannot store U+0000, so no engine does. Depth is bounded by serde_json (128).
-fn find_nul(value: &serde_json::Value, path: &mut String) -> Option<String> {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => text.contains('\0').then(|| path.clone()),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| descend(item, &index.to_string(), path)),
-        Value::Object(map) => map.iter().find_map(|(key, item)| {
-            if key.contains('\0') {
-                Some(path.clone())
-            } else {
-                descend(item, &key.replace('~', "~0").replace('/', "~1"), path)
-            }
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
-}
-
-fn descend(value: &serde_json::Value, segment: &str, path: &mut String) -> Option<String> {
-    let length = path.len();
-    path.push('/');
-    path.push_str(segment);
-    let found = find_nul(value, path);
-    path.truncate(length);
-    found
-}
-
-fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    use std::fmt::Write;
-    let mut pointer = String::new();
-    for segment in path {
-        // Writing to a String cannot fail.
-        let _ = match segment {
-            Segment::Seq { index } => write!(pointer, "/{index}"),
-            Segment::Map { key } => write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { .. } | Segment::Unknown => Ok(()),
-        };
-    }
-    pointer
 }
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {

@@ -142,7 +142,7 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
     if let Some(user_id) = caller.actor.user_id() {
         crate::telemetry::record_user(&tracing::Span::current(), user_id);
     }
-    let verdict = state.rate_limits.check(&caller.actor, caller.client_ip, request.uri().path());
+    let verdict = state.rate_limits.check(&caller.actor, caller.client_ip, request.uri());
     let mut response = match verdict.and_then(|verdict| verdict.refusal()) {
         Some(error) => Problem(error).into_response(),
         None => {

@@ -140,10 +140,13 @@ fn replay(stored: StoredReply, body_hash: &[u8; 32]) -> Result<Response, Error> 
         let detail = "This Idempotency-Key was used with another body.";
         return Err(Error::new(kernel::ErrorKind::Invalid, "request.idempotency_key_reused", detail));
     }
+    let has_body = !stored.body.is_empty();
     let mut response = Response::new(HttpBody::from(stored.body));
     *response.status_mut() = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if has_body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     if let Some(version) = stored.version {
         headers.insert(header::ETAG, etag(version));

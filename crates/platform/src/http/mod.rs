@@ -18,6 +18,7 @@ pub mod server;
 mod edge;
 mod extract;
 mod guard;
+mod json;
 mod patch;
 mod problem;
 mod problem_pages;
@@ -26,11 +27,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
-use http::{HeaderName, HeaderValue, Method, header};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use kernel::time::SharedClock;
+use tower::{Layer, ServiceExt};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use config::HttpConfig;
@@ -74,8 +78,27 @@ pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
         .layer(from_fn_with_state(edge.clone(), guard::limit))
         .layer(from_fn(guard::catch_panic))
         .layer(from_fn_with_state(edge.clone(), edge::edge))
-        .layer(cors(&edge.config))
-        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(cors(&edge.config), cross_origin))
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)))
+}
+
+/// A strong `ETag` names exact bytes (RFC 9110, 8.8.1), so an answer that has one keeps its bytes; they are single objects
+/// and small. Answers with credentials stay as they are because compression leaks through length (BREACH).
+fn compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    !headers.contains_key(header::ETAG) && headers.get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store")
+}
+
+/// The CORS layer takes every OPTIONS for a preflight; one without `Access-Control-Request-Method` is a plain question
+/// for the methods, which the router answers.
+async fn cross_origin(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+    let plain = request.method() == Method::OPTIONS && !request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if plain {
+        return next.run(request).await;
+    }
+    match layer.layer(next).oneshot(request).await {
+        Ok(response) => response.into_response(),
+        Err(never) => match never {},
+    }
 }
 
 /// An exact allow-list; without one no other origin may read answers.

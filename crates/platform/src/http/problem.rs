@@ -146,7 +146,11 @@ impl ProblemParts {
             r#type: format!("/problems/{}", problem_type(error.kind)),
             title: error.kind.title().to_owned(),
             status: error.kind.http_status(),
-            detail: error.detail.to_string(),
+            // Of our own failures the caller learns the kind and the request id; the log has the rest.
+            detail: match error.kind {
+                ErrorKind::Internal => "Something went wrong on our side.".to_owned(),
+                _ => error.detail.to_string(),
+            },
             instance,
             code: error.code.to_string(),
             request_id,

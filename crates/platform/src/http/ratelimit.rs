@@ -9,7 +9,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use kernel::ids::UserId;
 use kernel::{Actor, Error, ErrorKind};
 
@@ -42,11 +42,17 @@ impl<K: Hash + Eq + Clone> Policy<K> {
         }
     }
 
-    fn check(&self, key: &K) -> Verdict {
-        let (remaining, retry_after) = match self.limiter.check_key(key) {
-            Ok(state) => (state.remaining_burst_capacity(), None),
-            Err(refused) => (0, Some(refused.wait_time_from(DefaultClock::default().now()))),
+    fn check(&self, key: &K, cost: u32) -> Verdict {
+        // What costs more than the whole allowance could never run.
+        let cost = NonZeroU32::new(cost.min(self.rate.requests)).unwrap_or(NonZeroU32::MIN);
+        let (remaining, retry_after) = match self.limiter.check_key_n(key, cost) {
+            Ok(Ok(state)) => (state.remaining_burst_capacity(), None),
+            Ok(Err(refused)) => (0, Some(refused.wait_time_from(DefaultClock::default().now()))),
+            Err(_) => (0, Some(Duration::from_secs(u64::from(self.rate.per_seconds)))),
         };
+        if retry_after.is_some() {
+            metrics::counter!("http_rate_limited_total", "policy" => self.name).increment(1);
+        }
         Verdict {
             policy: self.name,
             rate: self.rate,
@@ -88,8 +94,8 @@ impl Verdict {
         // Seconds until one more request is allowed, or until the burst is whole again at most.
         let reset = self.retry_after.map_or_else(
             || {
-                u64::from((self.rate.requests - self.remaining.min(self.rate.requests)) * self.rate.per_seconds)
-                    .div_ceil(u64::from(self.rate.requests))
+                let used = self.rate.requests.saturating_sub(self.remaining);
+                (u64::from(used) * u64::from(self.rate.per_seconds)).div_ceil(u64::from(self.rate.requests.max(1)))
             },
             retry_after_seconds,
         );
@@ -108,6 +114,7 @@ pub struct RateLimits {
     anonymous: Policy<IpAddr>,
     auth: Policy<IpAddr>,
     user: Policy<UserId>,
+    search_cost: u32,
 }
 
 impl RateLimits {
@@ -117,21 +124,24 @@ impl RateLimits {
             anonymous: Policy::new("anonymous", config.anonymous),
             auth: Policy::new("auth", config.auth),
             user: Policy::new("user", config.user),
+            search_cost: config.search_cost,
         }
     }
 
     /// `None` when limits are off or the route is exempt.
-    pub fn check(&self, actor: &Actor, address: IpAddr, path: &str) -> Option<Verdict> {
+    pub fn check(&self, actor: &Actor, address: IpAddr, uri: &Uri) -> Option<Verdict> {
+        let path = uri.path();
         if !self.enabled || matches!(path, "/livez" | "/readyz") {
             return None;
         }
         // The stricter policy of the credential routes counts whoever asks: a token must not buy more guesses.
         if path.starts_with("/v1/auth/") {
-            return Some(self.auth.check(&network(address)));
+            return Some(self.auth.check(&network(address), 1));
         }
+        let cost = if is_search(uri) { self.search_cost } else { 1 };
         Some(match actor {
-            Actor::User { user_id, .. } => self.user.check(user_id),
-            Actor::Anonymous | Actor::System => self.anonymous.check(&network(address)),
+            Actor::User { user_id, .. } => self.user.check(user_id, cost),
+            Actor::Anonymous | Actor::System => self.anonymous.check(&network(address), cost),
         })
     }
 
@@ -140,6 +150,11 @@ impl RateLimits {
         self.auth.forget_idle();
         self.user.forget_idle();
     }
+}
+
+/// Full text (`q=`) reads far more than it answers.
+fn is_search(uri: &Uri) -> bool {
+    uri.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("q="))
 }
 
 /// A single IPv6 subscriber owns a /64; counting single addresses would count nothing.

@@ -23,13 +23,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
 
+/// RFC 9113, 3.4.
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE_PAUSE: Duration = Duration::from_millis(20);
+
 /// Serves until `stopping` fires, then lets running requests end. The caller bounds the drain time.
 pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, stopping: CancellationToken) {
+    let patience = Duration::from_secs(config.header_timeout_seconds);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(config.header_timeout_seconds))
+        .header_read_timeout(patience)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS);
     builder
@@ -60,18 +65,44 @@ pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, st
                 }
             }
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let watched = graceful.watch(connection);
+        let (builder, watcher, ending) = (builder.clone(), graceful.watcher(), stopping.clone());
         #[expect(clippy::disallowed_methods, reason = "connections are tracked by hyper-util's graceful watcher")]
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = watched.await {
+            let spoke = tokio::select! {
+                () = ending.cancelled() => false,
+                spoke = spoke_in_time(&stream, patience) => spoke,
+            };
+            if !spoke {
+                return;
+            }
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, %peer, "connection ended");
             }
         });
     }
     drop(listener);
     graceful.shutdown().await;
+}
+
+/// hyper's own clock for headers starts once it knows the HTTP version. Whoever connects and stays silent, or sends only
+/// the start of the HTTP/2 preface, would keep a place for ever.
+async fn spoke_in_time(stream: &tokio::net::TcpStream, patience: Duration) -> bool {
+    let version_known = async {
+        let mut start = [0; HTTP2_PREFACE.len()];
+        loop {
+            match stream.peek(&mut start).await {
+                Ok(0) | Err(_) => return false,
+                Ok(length) if length < start.len() && HTTP2_PREFACE.starts_with(&start[..length]) => {
+                    // Peeking again returns at once, so wait a little for the rest.
+                    tokio::time::sleep(PREFACE_PAUSE).await;
+                }
+                Ok(_) => return true,
+            }
+        }
+    };
+    tokio::time::timeout(patience, version_known).await.unwrap_or(false)
 }
 
 type Accepted = (tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);

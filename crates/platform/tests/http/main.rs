@@ -1,0 +1,10 @@
+//! The HTTP kit as a client meets it: one small router behind the whole stack.
+
+mod support;
+
+mod authentication;
+mod bodies;
+mod connections;
+mod edge;
+mod idempotency;
+mod limits;
