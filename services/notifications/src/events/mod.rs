@@ -25,3 +25,30 @@ pub(crate) fn consumers(service: &Arc<NotificationsService>) -> Vec<Arc<dyn Cons
 fn find_payload<P: EventPayload>(event: &Envelope) -> Result<Option<P>> {
     event.payload::<P>().transpose().map_err(Error::internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use contracts::catalog::EVENTS;
+    use platform::Service;
+
+    use crate::model::public_type;
+
+    /// What is streamed, and under which name, is what the catalog (and so the AsyncAPI document) promises.
+    #[tokio::test]
+    async fn the_log_takes_exactly_the_public_events() {
+        let world = crate::tests::World::new().await;
+        let consumers = world.service.clone().consumers();
+        let log = consumers
+            .iter()
+            .find(|consumer| consumer.name() == "notifications.event_log")
+            .expect("the log");
+        let streamed: BTreeMap<&str, String> = log.event_types().iter().map(|name| (*name, public_type(name))).collect();
+        let promised: BTreeMap<&str, String> = EVENTS
+            .iter()
+            .filter_map(|event| Some((event.event_type, event.public_type?.to_owned())))
+            .collect();
+        assert_eq!(streamed, promised);
+    }
+}
