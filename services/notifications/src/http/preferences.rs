@@ -38,7 +38,7 @@ impl ChannelsPatch {
 }
 
 macro_rules! preference_members {
-    ($($field:ident $name:literal $kind:ident),+ $(,)?) => {
+    ($($field:ident $name:tt $kind:ident),+ $(,)?) => {
         /// What reaches the caller on which channel.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         pub struct PreferencesView {
