@@ -48,5 +48,10 @@ def refusals_have_a_reason(ctx, response, case):
         return
     errors = response.json().get("errors", [])
     assert errors, "422 without a field error for a request that fits the schema"
-    unexpected = [error for error in errors if error["code"] not in SEMANTIC]
+    # OpenAPI cannot close the variants of a tagged union without repeating the tag in each; the server does close them.
+    unexpected = [
+        error
+        for error in errors
+        if error["code"] not in SEMANTIC and not (error["code"] == "unknown_field" and error["pointer"].startswith("/operations/"))
+    ]
     assert not unexpected, f"422 for a request that fits the schema: {unexpected}"
