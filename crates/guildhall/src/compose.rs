@@ -305,7 +305,10 @@ impl App {
             checks.push(Arc::new(DatabaseCheck(db.clone())));
         }
         for relay in &self.relays {
-            checks.push(Arc::new(RelayCheck(relay.clone())));
+            checks.push(Arc::new(RelayCheck {
+                relay: relay.clone(),
+                max_lag: self.config.events.max_lag.get(),
+            }));
         }
         http::health::routes(checks)
     }
@@ -392,21 +395,23 @@ impl HealthCheck for DatabaseCheck {
     }
 }
 
-/// A relay that lags is a sign that consumers or their database are in trouble.
-const MAX_RELAY_LAG: Duration = Duration::from_secs(60);
 /// How often rate-limit keys without recent requests are forgotten.
 const RATE_LIMIT_MEMORY: Duration = Duration::from_secs(60);
 
-struct RelayCheck(Arc<Relay>);
+/// A relay that lags is a sign that consumers or their database are in trouble.
+struct RelayCheck {
+    relay: Arc<Relay>,
+    max_lag: Duration,
+}
 
 #[async_trait]
 impl HealthCheck for RelayCheck {
     fn name(&self) -> String {
-        format!("relay:{}", self.0.service())
+        format!("relay:{}", self.relay.service())
     }
     async fn check(&self) -> Result<(), String> {
-        let lag = self.0.lag();
-        if lag <= MAX_RELAY_LAG {
+        let lag = self.relay.lag();
+        if lag <= self.max_lag {
             Ok(())
         } else {
             Err(format!("the oldest event waits for {} s", lag.as_secs()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::Envelope;
 use contracts::event::EventPayload;
-use contracts::workspaces::events::{MemberRemoved, ProjectUpdated, WorkspaceCreated, WorkspacePurged};
+use contracts::workspaces::events::{MemberRemoved, ProjectPurged, ProjectUpdated, WorkspaceCreated, WorkspacePurged};
 use kernel::{Error, Result};
 use platform::db::{Db, Unit};
 use platform::events::Consumer;
@@ -27,6 +27,7 @@ impl Consumer for WorkspaceEvents {
             WorkspaceCreated::TYPE,
             ProjectUpdated::TYPE,
             MemberRemoved::TYPE,
+            ProjectPurged::TYPE,
             WorkspacePurged::TYPE,
         ]
     }
@@ -47,7 +48,9 @@ impl Consumer for WorkspaceEvents {
         } else if let Some(removed) = payload::<MemberRemoved>(event)? {
             jobs::schedule_unassign(unit, removed.workspace_id, removed.user_id, self.0.toolkit.clock.now());
         } else if let Some(purged) = payload::<WorkspacePurged>(event)? {
-            jobs::schedule_purge(unit, purged.workspace_id, self.0.toolkit.clock.now());
+            jobs::schedule_purge(unit, purged.workspace_id, None, self.0.toolkit.clock.now());
+        } else if let Some(purged) = payload::<ProjectPurged>(event)? {
+            jobs::schedule_purge(unit, purged.workspace_id, Some(purged.project_id), self.0.toolkit.clock.now());
         }
         Ok(())
     }

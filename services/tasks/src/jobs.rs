@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::tasks::events::{TaskDueSoon, TaskOverdue};
 use contracts::workspaces::GetMembership;
-use kernel::ids::{TaskId, UserId, WorkspaceId};
+use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::{CallContext, Error, Result, Timestamp};
 use platform::Caller;
 use platform::db::{DbError, Guard, Unit};
@@ -74,11 +74,12 @@ pub(crate) fn schedule_unassign(unit: &mut Unit, workspace_id: WorkspaceId, user
     });
 }
 
-pub(crate) fn schedule_purge(unit: &mut Unit, workspace_id: WorkspaceId, now: Timestamp) {
+/// Erases a whole workspace, or one project of it.
+pub(crate) fn schedule_purge(unit: &mut Unit, workspace_id: WorkspaceId, project_id: Option<ProjectId>, now: Timestamp) {
     unit.schedule(Due {
         kind: PURGE,
-        key: Some(workspace_id.to_string()),
-        payload: json!({ "workspace_id": workspace_id }),
+        key: Some(project_id.map_or_else(|| workspace_id.to_string(), |project_id| project_id.to_string())),
+        payload: json!({ "workspace_id": workspace_id, "project_id": project_id }),
         run_at: now,
     });
 }
@@ -88,7 +89,7 @@ pub(crate) fn handlers(service: &Arc<TasksService>) -> Vec<Arc<dyn DueHandler>> 
         Arc::new(Remind(service.clone(), Reminder::Soon)),
         Arc::new(Remind(service.clone(), Reminder::Overdue)),
         Arc::new(Unassign(service.clone())),
-        Arc::new(PurgeWorkspace(service.clone())),
+        Arc::new(Purge(service.clone())),
     ]
 }
 
@@ -182,26 +183,30 @@ impl DueHandler for Unassign {
 }
 
 #[derive(Debug, Deserialize)]
-struct Workspace {
+struct Doomed {
     workspace_id: WorkspaceId,
+    project_id: Option<ProjectId>,
 }
 
-struct PurgeWorkspace(Arc<TasksService>);
+struct Purge(Arc<TasksService>);
 
 #[async_trait]
-impl DueHandler for PurgeWorkspace {
+impl DueHandler for Purge {
     fn kind(&self) -> &'static str {
         PURGE
     }
 
     async fn run(&self, item: &DueItem) -> Result<()> {
         let service = &self.0;
-        let Workspace { workspace_id } = read(item)?;
+        let Doomed { workspace_id, project_id } = read(item)?;
         loop {
-            let ids = store::purge::list_in_workspace(&service.db, workspace_id, CHUNK).await?;
+            let ids = store::purge::list_in(&service.db, workspace_id, project_id, CHUNK).await?;
             let mut unit = Unit::new(&caller(service, item));
             if ids.is_empty() {
-                store::purge::delete_settings(&mut unit, workspace_id);
+                match project_id {
+                    Some(project_id) => store::purge::delete_project(&mut unit, workspace_id, project_id),
+                    None => store::purge::delete_settings(&mut unit, workspace_id),
+                }
                 service.db.apply(unit).await?;
                 return Ok(());
             }

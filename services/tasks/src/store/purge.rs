@@ -1,7 +1,7 @@
 //! Erasing for good. Links, comments, history and terms go with their task (ON DELETE CASCADE).
 
 use kernel::Timestamp;
-use kernel::ids::{TaskId, WorkspaceId};
+use kernel::ids::{ProjectId, TaskId, WorkspaceId};
 use platform::db::{Db, DbError, Unit};
 use sea_query::{Expr, ExprTrait, Order, Query};
 
@@ -29,11 +29,13 @@ pub(crate) fn delete_expired(unit: &mut Unit, ids: &[TaskId], deadline: Timestam
     unit.delete(delete);
 }
 
-pub(crate) async fn list_in_workspace(db: &Db, workspace_id: WorkspaceId, limit: u64) -> Result<Vec<TaskId>, DbError> {
+/// Some tasks of a workspace, or of one project of it.
+pub(crate) async fn list_in(db: &Db, workspace_id: WorkspaceId, project_id: Option<ProjectId>, limit: u64) -> Result<Vec<TaskId>, DbError> {
     let select = Query::select()
         .column("id")
         .from("tasks")
         .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .and_where_option(project_id.map(|project_id| Expr::col("project_id").eq(id(project_id))))
         .limit(limit)
         .take();
     Ok(db.all::<IdRow>(select).await?.into_iter().map(|row| TaskId(row.0)).collect())
@@ -57,4 +59,14 @@ pub(crate) fn delete_settings(unit: &mut Unit, workspace_id: WorkspaceId) {
             .take();
         unit.delete(delete);
     }
+}
+
+/// What remains of a project once its tasks are gone.
+pub(crate) fn delete_project(unit: &mut Unit, workspace_id: WorkspaceId, project_id: ProjectId) {
+    let delete = Query::delete()
+        .from_table("task_projects")
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .and_where(Expr::col("project_id").eq(id(project_id)))
+        .take();
+    unit.delete(delete);
 }
