@@ -1,6 +1,6 @@
 //! Lists and search across projects.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contracts::identity::GetUsers;
 use contracts::workspaces::{ListProjectAccess, ProjectAccess};
@@ -212,10 +212,16 @@ fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter
         Person::User(id) => Some(*id),
         Person::Nobody => None,
     };
-    let workspaces: BTreeSet<WorkspaceId> = projects.iter().map(|access| access.workspace_id).collect();
+    let mut by_workspace: BTreeMap<WorkspaceId, Vec<ProjectId>> = BTreeMap::new();
+    for access in projects {
+        by_workspace.entry(access.workspace_id).or_default().push(access.project_id);
+    }
+    // In one order, whatever the neighbour's: the same list has the same statement.
+    for projects in by_workspace.values_mut() {
+        projects.sort_unstable();
+    }
     Filter {
-        projects: projects.iter().map(|access| access.project_id).collect(),
-        workspaces: workspaces.into_iter().collect(),
+        projects: by_workspace,
         statuses: criteria.statuses.clone(),
         states: criteria.states.clone(),
         assignees: criteria.assignees.iter().filter_map(user).collect(),

@@ -2,10 +2,12 @@
 //!
 //! Three statements make a page, however many rows it has: tasks, assignees, labels (four with a total).
 
+use std::collections::BTreeMap;
+
 use kernel::Timestamp;
 use kernel::ids::{EntityId, ProjectId, TaskId, UserId, WorkspaceId};
 use platform::db::{Db, DbError};
-use sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement, Value};
+use sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement, UnionType, Value};
 use serde::{Deserialize, Serialize};
 
 use super::tasks::COLUMNS;
@@ -31,9 +33,7 @@ pub(crate) enum Parent {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     /// Only these; the projects the caller may read, narrowed by the request.
-    pub projects: Vec<ProjectId>,
-    /// The workspaces of `projects`.
-    pub workspaces: Vec<WorkspaceId>,
+    pub projects: BTreeMap<WorkspaceId, Vec<ProjectId>>,
     pub statuses: Vec<Status>,
     pub states: Vec<StateId>,
     pub assignees: Vec<UserId>,
@@ -137,28 +137,105 @@ impl Place {
 
 /// Tasks with their links. `after` comes from a verified cursor of the same sort.
 pub(crate) async fn list(db: &Db, filter: &Filter, sorts: &[Sort], after: Option<&Place>, limit: u64) -> Result<Vec<Task>, DbError> {
-    if filter.projects.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut select = filtered(filter);
-    select.columns(COLUMNS);
-    if let Some(place) = after {
-        select.cond_where(beyond(sorts, place));
-    }
-    for sort in sorts {
-        select.order_by(sort.key.column(), direction(sort.descending));
-    }
-    select.order_by("id", direction(id_descends(sorts))).limit(limit);
+    let mut branches: Vec<SelectStatement> = scopes(filter)
+        .iter()
+        .map(|scope| {
+            let mut select = filtered(filter, scope);
+            select.columns(COLUMNS).columns(SORT_COLUMNS);
+            if let Some(place) = after {
+                select.cond_where(beyond(sorts, place));
+            }
+            ordered(&mut select, sorts, limit);
+            select
+        })
+        .collect();
+    let select = match branches.len() {
+        0 => return Ok(Vec::new()),
+        1 => branches.remove(0),
+        _ => merged(branches, sorts, limit),
+    };
     let mut tasks = db.all::<Task>(select).await?;
     people::attach(db, &mut tasks).await?;
     Ok(tasks)
 }
 
+/// Columns that only sorting needs, for the merge of branches.
+const SORT_COLUMNS: [&str; 2] = ["due_sort", "title_sort"];
+
+/// Most branches of one list.
+const MAX_BRANCHES: usize = 16;
+
+/// One part of a list: some projects, and what else an index can start from.
+struct Scope {
+    workspace: Option<WorkspaceId>,
+    projects: Vec<ProjectId>,
+}
+
+/// Cuts a list into parts that each walk one index in the order of the page and stop after a page: project by project
+/// or workspace by workspace. In one piece, the engine would read and sort every task the caller can see. A text search
+/// stays in one piece, because the few tasks with the words are the better start.
+fn scopes(filter: &Filter) -> Vec<Scope> {
+    let all: Vec<ProjectId> = filter.projects.values().flatten().copied().collect();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    if filter.text.is_some() {
+        return vec![Scope {
+            workspace: None,
+            projects: all,
+        }];
+    }
+    if all.len() <= MAX_BRANCHES {
+        let one = |project| Scope {
+            workspace: None,
+            projects: vec![project],
+        };
+        return all.into_iter().map(one).collect();
+    }
+    if filter.projects.len() <= MAX_BRANCHES {
+        let one = |(workspace, projects): (&WorkspaceId, &Vec<ProjectId>)| Scope {
+            workspace: Some(*workspace),
+            projects: projects.clone(),
+        };
+        return filter.projects.iter().map(one).collect();
+    }
+    vec![Scope {
+        workspace: None,
+        projects: all,
+    }]
+}
+
+/// The first `limit` rows of all branches together. Each branch is a subquery of its own, since SQLite allows neither
+/// ORDER BY nor LIMIT inside a compound select.
+fn merged(branches: Vec<SelectStatement>, sorts: &[Sort], limit: u64) -> SelectStatement {
+    let mut branches = branches.into_iter().map(|branch| {
+        Query::select()
+            .columns(COLUMNS)
+            .columns(SORT_COLUMNS)
+            .from_subquery(branch, "branch")
+            .take()
+    });
+    let mut union = branches.next().unwrap_or_else(|| Query::select().take());
+    union.unions(branches.map(|branch| (UnionType::All, branch)));
+    let mut select = Query::select().columns(COLUMNS).from_subquery(union, "page").take();
+    ordered(&mut select, sorts, limit);
+    select
+}
+
+fn ordered(select: &mut SelectStatement, sorts: &[Sort], limit: u64) {
+    for sort in sorts {
+        select.order_by(sort.key.column(), direction(sort.descending));
+    }
+    select.order_by("id", direction(id_descends(sorts))).limit(limit);
+}
+
 pub(crate) async fn count(db: &Db, filter: &Filter) -> Result<u64, DbError> {
-    if filter.projects.is_empty() {
+    let projects: Vec<ProjectId> = filter.projects.values().flatten().copied().collect();
+    if projects.is_empty() {
         return Ok(0);
     }
-    let mut select = filtered(filter);
+    let everywhere = Scope { workspace: None, projects };
+    let mut select = filtered(filter, &everywhere);
     select.expr(Expr::col("id").count());
     let count = db.one::<Count>(select).await?.0;
     Ok(u64::try_from(count).unwrap_or(0))
@@ -195,14 +272,14 @@ fn beyond(sorts: &[Sort], place: &Place) -> Condition {
     alternatives.add(all(&equal, further("id", place.id.uuid().into(), id_descends(sorts))))
 }
 
-fn filtered(filter: &Filter) -> SelectStatement {
+fn filtered(filter: &Filter, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select.from("tasks");
-    select.and_where(Expr::col("project_id").is_in(padded(filter.projects.iter().copied())));
-    if let [workspace] = filter.workspaces[..] {
-        // Lets a list of a whole workspace walk the index of the workspace.
-        select.and_where(Expr::col("workspace_id").eq(id(workspace)));
-    }
+    select.and_where_option(scope.workspace.map(|workspace| Expr::col("workspace_id").eq(id(workspace))));
+    match scope.projects[..] {
+        [project] => select.and_where(Expr::col("project_id").eq(id(project))),
+        _ => select.and_where(Expr::col("project_id").is_in(padded(scope.projects.iter().copied()))),
+    };
     select.and_where(if filter.deleted {
         Expr::col("deleted_at").is_not_null()
     } else {
@@ -287,7 +364,7 @@ fn matches_text(filter: &Filter, text: &TextFilter) -> Condition {
         let select = Query::select()
             .column("task_id")
             .from("task_terms")
-            .and_where(Expr::col("workspace_id").is_in(padded(filter.workspaces.iter().copied())))
+            .and_where(Expr::col("workspace_id").is_in(padded(filter.projects.keys().copied())))
             .cond_where(condition)
             .take();
         Expr::col("id").in_subquery(select)

@@ -500,3 +500,45 @@ async fn fields_and_expansions_shape_the_items() {
         [json!({"id": task.id, "title": "a", "due_at": null, "assignees": [{"id": world.owner, "name": name}]})]
     );
 }
+
+/// However the statement is cut into parts (by project, by workspace, not at all), the list is the same.
+#[tokio::test]
+async fn lists_span_any_number_of_projects_and_workspaces() {
+    let world = world().await;
+    let mut expected = Vec::new();
+    for (workspaces, projects) in [(1, 3), (2, 12), (3, 10), (20, 22)] {
+        let known = world.neighbour.projects.lock().unwrap().len();
+        for i in known..projects {
+            // Spread over the first workspaces; new ones as they are asked for.
+            let workspace_id = if i % workspaces == 0 {
+                world.workspace_id
+            } else {
+                world.extra_workspace(i % workspaces)
+            };
+            world.extra_project(workspace_id, i);
+        }
+        let ids: Vec<ProjectId> = world.neighbour.projects.lock().unwrap().keys().copied().collect();
+        for id in ids {
+            world.tick();
+            let title = format!("Task {}", expected.len());
+            let command = body(json!({ "title": title, "priority": (["low", "high"])[expected.len() % 2] }));
+            world.service.create_task(&world.ann(), id, command).await.unwrap();
+            expected.push(title);
+        }
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let criteria = Criteria {
+                sorts: vec![sort(SortKey::CreatedAt, false)],
+                ..Criteria::default()
+            };
+            let shape = Shape { cursor, ..page(7) };
+            let page = world.service.list_tasks(&world.ann(), criteria, shape).await.unwrap();
+            seen.extend(page.items.into_iter().map(|item| value(item)["title"].as_str().unwrap().to_owned()));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{workspaces} workspaces, {projects} projects");
+    }
+}

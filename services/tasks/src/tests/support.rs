@@ -210,6 +210,27 @@ impl World {
         self.caller(self.ann)
     }
 
+    /// Another workspace of Ann's, the same for the same number.
+    pub fn extra_workspace(&self, number: usize) -> WorkspaceId {
+        let id = WorkspaceId(kernel::ids::Uuid::from_u128(number as u128));
+        self.neighbour.members.lock().unwrap().insert((id, self.ann), Role::Owner);
+        id
+    }
+
+    pub fn extra_project(&self, workspace_id: WorkspaceId, number: usize) {
+        let project = Project {
+            workspace_id,
+            key: format!("P{number}"),
+            archived: false,
+            roles: HashMap::new(),
+        };
+        self.neighbour
+            .projects
+            .lock()
+            .unwrap()
+            .insert(ProjectId::generate(&self.clock), project);
+    }
+
     pub fn tick(&self) {
         self.clock.advance(Duration::from_millis(1));
     }

@@ -89,7 +89,6 @@ CREATE INDEX tasks_workspace_updated ON tasks (workspace_id, updated_at, id);
 CREATE INDEX tasks_workspace_due ON tasks (workspace_id, due_sort, id);
 CREATE INDEX tasks_parent ON tasks (parent_id);
 CREATE INDEX tasks_state ON tasks (state_id);
-CREATE INDEX tasks_deleted ON tasks (deleted_at);
 CREATE INDEX tasks_deleted_with ON tasks (deleted_with);
 
 CREATE TABLE task_assignees (
