@@ -11,7 +11,6 @@ const PRINTED: &[(&[&str], &str)] = &[
     (&["asyncapi"], "docs/api/asyncapi.json"),
     (&["config", "schema"], "docs/operations/config.schema.json"),
     (&["config", "reference"], "docs/operations/config-reference.md"),
-    (&["roles"], "docs/roles.md"),
 ];
 
 #[derive(Debug, Default)]
