@@ -24,6 +24,7 @@ SEMANTIC = {
     "common_password",
     "contains_personal",
     "invalid_email",  # stricter than format: email, which lets `0@000.a` pass
+    "not_available",  # a channel that this kind of notification does not have
     "email",  # an invitation for an address is for one person
 }
 
@@ -48,6 +49,8 @@ def refusals_have_a_reason(ctx, response, case):
         return
     errors = response.json().get("errors", [])
     assert errors, "422 without a field error for a request that fits the schema"
+    # To JSON Schema 7.0 is an integer, to the server it is not.
+    errors = [error for error in errors if "floating point" not in error["detail"]]
     # OpenAPI cannot close the variants of a tagged union without repeating the tag in each; the server does close them.
     unexpected = [
         error
