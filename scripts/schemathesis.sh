@@ -41,9 +41,9 @@ run() {
 # What ends the account or session that the requests are made with is tried afterwards, with an account of its own.
 ends_session='^/v1/(auth/|me$|me/|sessions)'
 status=0
-run --max-examples "${GUILDHALL_TEST_FUZZ_EXAMPLES:-30}" --exclude-path-regex "$ends_session" "$@" || status=1
+run --max-examples "${GUILDHALL_TEST_FUZZ_EXAMPLES:-8}" --exclude-path-regex "$ends_session" "$@" || status=1
 GUILDHALL_TEST_TOKEN=$(account leaving)
-run --max-examples "${GUILDHALL_TEST_FUZZ_EXAMPLES:-30}" --include-path-regex "$ends_session" "$@" || status=1
+run --max-examples "${GUILDHALL_TEST_FUZZ_EXAMPLES:-8}" --include-path-regex "$ends_session" "$@" || status=1
 
 # Generated requests must not have upset the server either.
 ! grep -E 'panicked at' "${GUILDHALL_TEST_LOG:-/dev/null}" || { echo "schemathesis: the server panicked" >&2; status=1; }

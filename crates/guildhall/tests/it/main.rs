@@ -1,6 +1,11 @@
 //! The HTTP suite: every request goes through a real listener. One binary, so it links once.
 //! `GUILDHALL_TEST_ENGINE` chooses sqlite (default), postgres or mysql.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test has no lifecycle to track its tasks, and reads its settings from the environment"
+)]
+
 mod support;
 
 mod binary;

@@ -1,9 +1,9 @@
 //! The thinnest path: sign up → workspace → project → task → event → notification.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{TestApp, eventually, join};
+use crate::support::{PASSWORD, TestApp, eventually, join};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_sign_up_to_a_notification() {
@@ -32,5 +32,35 @@ async fn from_sign_up_to_a_notification() {
     // Never the actor.
     let own = ada.get("/v1/notifications").await.expect(StatusCode::OK);
     assert!(own.items().iter().all(|item| item["kind"] != "task.assigned"), "{own:#?}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_registration_is_by_invitation_only_the_invited_come_in() {
+    let app = TestApp::start_with(|config| config.identity.registration = identity::Registration::Invite).await;
+    let admin = app.administrator().await;
+    let workspace = admin.workspace("By invitation").await;
+    let body = json!({ "email": "guest@example.com", "role": "viewer" });
+    admin
+        .post(&format!("/v1/workspaces/{workspace}/invitations"), body)
+        .await
+        .expect(StatusCode::CREATED);
+    let mail = app.mail("guest@example.com", |mail| mail.text.contains("/invitations/")).await;
+    let rest = &mail.text[mail.text.find("/invitations/").expect("a link") + "/invitations/".len()..];
+    let token: String = rest
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        .collect();
+
+    let register = async |email: &str, token: Value| {
+        let body = json!({ "email": email, "password": PASSWORD, "name": "Guest", "invitation_token": token });
+        app.anonymous().post("/v1/auth/register", body).await
+    };
+    register("guest@example.com", Value::Null).await.expect(StatusCode::FORBIDDEN);
+    register("guest@example.com", json!("not-an-invitation"))
+        .await
+        .expect(StatusCode::FORBIDDEN);
+    register("other@example.com", json!(token)).await.expect(StatusCode::FORBIDDEN);
+    register("guest@example.com", json!(token)).await.expect(StatusCode::CREATED);
     app.stop().await;
 }

@@ -1,7 +1,7 @@
 //! The HTTP kit: everything a handler needs, and every rule that holds for all routes.
 //!
-//! A request walks: connection limits ([`server`]) → compression → CORS → edge ([`edge`]: request id, log, metrics,
-//! headers, problem rendering) → panic and time limits → place in the queue → authentication and rates ([`guard`]) →
+//! A request walks: connection limits ([`server`]) → compression → CORS → edge (`edge`: request id, log, metrics,
+//! headers, problem rendering) → panic and time limits → place in the queue → authentication and rates (`guard`) →
 //! `Idempotency-Key` → handler.
 
 pub mod auth;
