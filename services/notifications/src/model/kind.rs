@@ -27,8 +27,9 @@ impl Channels {
     }
 }
 
+// `tt` and not `literal`: utoipa does not see through the latter when it reads `rename`.
 macro_rules! kinds {
-    ($($(#[$meta:meta])* $variant:ident => $text:literal, in_app: $in_app:literal, email: $email:literal;)+) => {
+    ($($(#[$meta:meta])* $variant:ident => $text:tt, in_app: $in_app:literal, email: $email:literal;)+) => {
         /// What a notification is about. Ordered: when an event concerns a person in several ways, the first counts.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum Kind { $($(#[$meta])* #[serde(rename = $text)] $variant),+ }
