@@ -148,8 +148,9 @@ impl IdentityService {
 
     /// Says nothing to the caller; the mail tells whoever owns the address.
     ///
-    /// An account nobody has proven yet is taken over by the newer registration, whose links alone work: otherwise somebody
-    /// could register a stranger's address and wait for the stranger to prove it with a password they know.
+    /// Two registrations of an address that nobody has proven yet: one of them may be a stranger's, and the owner of the
+    /// address cannot tell whose password a link would seal. So neither password survives; the mail lets its reader choose
+    /// one, which proves the address as well.
     async fn register_quietly(&self, caller: &Caller, valid: Valid, hash: String, known: Option<User>) -> Result<()> {
         let mut unit = Unit::new(caller);
         let user_id = match known {
@@ -158,18 +159,16 @@ impl IdentityService {
                 user.id
             }
             Some(user) => {
-                let fresh = self.new_user(caller, valid, hash);
-                let taken_over = User {
-                    id: user.id,
-                    created_at: user.created_at,
-                    version: user.version + 1,
-                    instance_admin: user.instance_admin,
+                let contested = User {
+                    password_hash: None,
                     // Strictly newer, so that sign-ins with the older password fail their guard.
                     password_changed_at: caller.now.max(just_after(user.password_changed_at)),
-                    ..fresh
+                    updated_at: caller.now,
+                    version: user.version + 1,
+                    ..user.clone()
                 };
-                store::users::update(&mut unit, &taken_over, user.version, Guard::VERSION);
-                Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
+                store::users::update(&mut unit, &contested, user.version, Guard::VERSION);
+                Self::schedule_mail(&mut unit, &MailJob::reset(&valid.email), caller.now);
                 user.id
             }
             None => {

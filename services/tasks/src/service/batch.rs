@@ -105,6 +105,7 @@ impl TasksService {
             return Err(Error::invalid(fields));
         }
         check_overlap(&decided)?;
+        check_parents(&decided)?;
         let mut draft = Draft::new(self, caller);
         let mut shown = Vec::new();
         let mut statuses = Vec::new();
@@ -302,6 +303,30 @@ fn check_overlap(decided: &[Decided]) -> Result<()> {
                     format!("/operations/{index}"),
                     "overlap",
                     "touches a task that another operation deletes with its parent",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each operation was checked against the tree as it is. Two that meet could close a cycle or go too deep between them,
+/// so none may place a task below one that another moves.
+fn check_parents(decided: &[Decided]) -> Result<()> {
+    let moved: HashSet<_> = decided
+        .iter()
+        .flat_map(|one| &one.changes)
+        .filter(|change| change.old.as_ref().is_some_and(|old| old.parent_id != change.new.parent_id))
+        .map(|change| change.new.id)
+        .collect();
+    for (index, one) in decided.iter().enumerate() {
+        for change in &one.changes {
+            if change.ancestors.iter().any(|(id, _)| moved.contains(id)) {
+                let member = if change.old.is_some() { "patch" } else { "task" };
+                return Err(Error::invalid_field(
+                    format!("/operations/{index}/{member}/parent_id"),
+                    "overlap",
+                    "lies below a task that another operation moves",
                 ));
             }
         }

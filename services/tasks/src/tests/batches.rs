@@ -93,3 +93,23 @@ async fn without_atomicity_each_operation_stands_for_itself() {
     let stale = body(json!({"atomic": false, "operations": [{"op": "archive", "task_id": parent.id, "version": 1}]}));
     assert_eq!(world.service.batch(&world.ann(), stale).await.unwrap().body.results[0].status, 412);
 }
+
+/// Each move alone would be fine; together they would close a cycle or dig too deep.
+#[tokio::test]
+async fn an_atomic_batch_cannot_close_a_cycle_or_dig_too_deep() {
+    let world = world().await;
+    let mut tasks = Vec::new();
+    for number in 0..7 {
+        tasks.push(world.create(json!({"title": format!("t{number}")})).await);
+    }
+    let place = |child: usize, parent: usize| json!({"op": "update", "task_id": tasks[child].id, "patch": {"parent_id": tasks[parent].id}});
+    let swap = json!({"operations": [place(0, 1), place(1, 0)]});
+    let result = world.service.batch(&world.ann(), body(swap)).await;
+    assert_eq!(field_codes(result), ["/operations/0/patch/parent_id overlap"]);
+    let chain: Vec<_> = (0..6).map(|index| place(index + 1, index)).collect();
+    let result = world.service.batch(&world.ann(), body(json!({ "operations": chain }))).await;
+    assert_eq!(field_codes(result), ["/operations/1/patch/parent_id overlap"]);
+    for task in &tasks {
+        assert_eq!(world.read(task.id).await.parent_id, None, "nothing was written");
+    }
+}
