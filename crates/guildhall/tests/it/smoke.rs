@@ -64,3 +64,22 @@ async fn where_registration_is_by_invitation_only_the_invited_come_in() {
     register("guest@example.com", json!(token)).await.expect(StatusCode::CREATED);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_needs_no_body() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada").await;
+    ada.send(ada.request(reqwest::Method::POST, "/v1/auth/sign-out"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    eventually("the end of the session", || async {
+        (ada.get("/v1/me").await.status == StatusCode::UNAUTHORIZED).then_some(())
+    })
+    .await;
+    let refresh = json!({ "refresh_token": ada.refresh });
+    app.anonymous()
+        .post("/v1/auth/refresh", refresh)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
+    app.stop().await;
+}

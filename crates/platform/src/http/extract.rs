@@ -1,6 +1,7 @@
 //! Extractors that answer with problem+json, and the reply of a command.
 
 use axum::Json;
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -104,6 +105,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Patch<T> {
     }
 }
 
+/// A JSON body that may be left out, for requests whose every member is optional.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub Option<T>);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.body().size_hint().exact() == Some(0) {
+            return Ok(Self(None));
+        }
+        read_json(request, state, &["application/json"]).await.map(Self)
+    }
+}
+
 async fn read_json<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S, accepted: &[&str]) -> Result<T, Problem> {
     let content_type = request
         .headers()
@@ -114,8 +129,13 @@ async fn read_json<S: Send + Sync, T: DeserializeOwned>(request: Request, state:
     let essence = parts.next().unwrap_or_default();
     // JSON is UTF-8 (RFC 8259, 8.1); a sender that claims another charset would be misread.
     let other_charset = parts.any(|part| part.strip_prefix("charset=").is_some_and(|name| name.trim_matches('"') != "utf-8"));
-    if other_charset || !accepted.contains(&essence.as_str()) {
-        let detail = format!("Send the body as {}.", accepted.join(" or "));
+    // We unpack nothing: a small body that grows large is an attack.
+    let packed = request
+        .headers()
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if other_charset || packed || !accepted.contains(&essence.as_str()) {
+        let detail = format!("Send the body as {}, in UTF-8 and not compressed.", accepted.join(" or "));
         return Err(Error::new(ErrorKind::UnsupportedMediaType, "request.unsupported_media_type", detail).into());
     }
     let bytes = bytes::Bytes::from_request(request, state).await.map_err(|rejection| {

@@ -105,7 +105,7 @@ async fn handle(
         )
     })?;
     let (parts, body) = request.into_parts();
-    let scope = format!("{user_id}\n{}\n{}\n{key}", parts.method, parts.uri);
+    let scope = format!("{user_id}\n{}\n{}\n{key}", parts.method, parts.uri.path());
     let body = to_bytes(body, state.max_body_bytes).await.map_err(|_| too_large())?;
     let (scope_hash, body_hash): ([u8; 32], [u8; 32]) = (Sha256::digest(scope).into(), Sha256::digest(&body).into());
     if !state.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(scope_hash) {

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use kernel::ids::SessionId;
 use kernel::{Error, Result, Timestamp};
 use platform::Caller;
-use platform::http::{Body, Problem, Visitor};
+use platform::http::{Body, OptionalBody, Problem, Visitor};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -258,7 +258,7 @@ async fn set_up(
 /// Trades the refresh token for a new one and a new access token. Each is good for one use; using one twice ends the session,
 /// except that within ten seconds the last one yields the same successor again, for an answer that got lost.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", operation_id = "refresh", security(()),
-    request_body(content = RefreshRequest, example = json!({"refresh_token": "ghr_4oXq..."})),
+    request_body(content = Option<RefreshRequest>, example = json!({"refresh_token": "ghr_4oXq..."})),
     responses((status = 200, description = "Refreshed", body = TokenResponse),
         (status = 401, description = "No token, or one that is unknown, used, or of a session that is over"),
         (status = 403, description = "The page may not use the cookie")))]
@@ -266,9 +266,9 @@ async fn refresh(
     State(service): Service,
     Visitor(caller): Visitor,
     headers: HeaderMap,
-    Body(body): Body<RefreshRequest>,
+    OptionalBody(body): OptionalBody<RefreshRequest>,
 ) -> Result<Response, Problem> {
-    if let Some(token) = &body.refresh_token {
+    if let Some(token) = body.and_then(|body| body.refresh_token).as_ref() {
         Bounds::default().token("/refresh_token", token).check()?;
         let signed_in = service.refresh(&caller, token).await?;
         return Ok(render(StatusCode::OK, &signed_in, Delivery::Body, caller.now));
@@ -287,22 +287,23 @@ async fn refresh(
 /// Ends the session of the access token or, without one, that of the refresh token in the body or the cookie. Works as
 /// often as it is asked.
 #[utoipa::path(post, path = "/v1/auth/sign-out", tag = "auth", operation_id = "signOut", security((), ("bearer" = [])),
-    request_body(content = RefreshRequest, example = json!({})),
+    request_body(content = Option<RefreshRequest>, example = json!({})),
     responses((status = 204, description = "Signed out"), (status = 401, description = "Neither a valid access token nor a refresh token"),
         (status = 403, description = "The page may not use the cookie")))]
 async fn sign_out(
     State(service): Service,
     Visitor(caller): Visitor,
     headers: HeaderMap,
-    Body(body): Body<RefreshRequest>,
+    OptionalBody(body): OptionalBody<RefreshRequest>,
 ) -> Result<Response, Problem> {
     let in_cookie = cookie::read(&headers);
-    if let Some(token) = &body.refresh_token {
+    let in_body = body.and_then(|body| body.refresh_token);
+    if let Some(token) = &in_body {
         Bounds::default().token("/refresh_token", token).check()?;
     }
     if caller.actor.user_id().is_some() {
         service.sign_out(&caller).await?;
-    } else if let Some(token) = &body.refresh_token {
+    } else if let Some(token) = &in_body {
         service.sign_out_by_token(&caller, token).await?;
     } else {
         let token = in_cookie.as_ref().ok_or_else(|| Error::from(IdentityError::RefreshMissing))?;
