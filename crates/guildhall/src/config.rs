@@ -131,22 +131,17 @@ impl Config {
         let env = config::process_env()
             .into_iter()
             .filter(|(name, _)| name != "GUILDHALL_CONFIG" && !name.starts_with("GUILDHALL_TEST_"));
-        let loaded = config::load::<Self>(file, env, &overrides.iter().cloned().collect());
-        let (config, sources) = loaded.map_err(|problems| problems.iter().map(ConfigProblem::to_string).collect::<Vec<_>>())?;
-        let problems = config.validate();
-        if problems.is_empty() {
-            Ok((config, sources))
-        } else {
-            Err(problems)
-        }
+        config::load(file, env, &overrides.iter().cloned().collect(), Self::validate)
+            .map_err(|problems| problems.iter().map(ConfigProblem::to_string).collect())
     }
 
-    /// Rules that types cannot express.
-    pub fn validate(&self) -> Vec<String> {
+    /// Rules that types cannot express: `key: what is wrong`, one each.
+    fn validate(&self) -> Vec<String> {
         [
             self.server.validate(),
             self.database.validate(),
             self.http.validate(),
+            self.log.validate(),
             self.mail.smtp.validate(),
             self.identity.validate(),
             self.workspaces.validate(),

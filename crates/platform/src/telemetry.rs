@@ -43,7 +43,7 @@ impl Default for LogConfig {
 impl LogConfig {
     pub fn validate(&self) -> Vec<String> {
         let error = EnvFilter::try_new(&self.level).err();
-        error.map(|error| format!("level: {error}")).into_iter().collect()
+        error.map(|error| format!("log.level: {error}")).into_iter().collect()
     }
 }
 

@@ -159,40 +159,40 @@ impl Config {
                 problems.push(text.to_owned());
             }
         };
-        demand(!self.audience.is_empty(), "identity.audience must not be empty");
+        demand(!self.audience.is_empty(), "identity.audience: must not be empty");
         demand(
             (60..=900).contains(&self.access_token_seconds),
-            "identity.access_token_seconds must be between 60 and 900",
+            "identity.access_token_seconds: must be between 60 and 900",
         );
         demand(
             (1..=365).contains(&self.session_days),
-            "identity.session_days must be between 1 and 365",
+            "identity.session_days: must be between 1 and 365",
         );
         demand(
             (1..=self.session_days).contains(&self.session_idle_days),
-            "identity.session_idle_days must be between 1 and identity.session_days",
+            "identity.session_idle_days: must be between 1 and identity.session_days",
         );
         demand(
             self.refresh_grace_seconds <= 10,
-            "identity.refresh_grace_seconds must be at most 10",
+            "identity.refresh_grace_seconds: must be at most 10",
         );
         demand(
             (1..=365).contains(&self.signing_key_days),
-            "identity.signing_key_days must be between 1 and 365",
+            "identity.signing_key_days: must be between 1 and 365",
         );
         demand(
             (1..=168).contains(&self.verify_link_hours),
-            "identity.verify_link_hours must be between 1 and 168",
+            "identity.verify_link_hours: must be between 1 and 168",
         );
         demand(
             (5..=1_440).contains(&self.reset_link_minutes),
-            "identity.reset_link_minutes must be between 5 and 1440",
+            "identity.reset_link_minutes: must be between 5 and 1440",
         );
         for origin in &self.allowed_origins {
             let bare = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             demand(
                 bare.is_some_and(|host| !host.is_empty() && !host.contains('/')),
-                "identity.allowed_origins must look like https://app.example.org, without a path",
+                "identity.allowed_origins: must look like https://app.example.org, without a path",
             );
         }
         problems.extend(self.password.validate());
@@ -226,16 +226,16 @@ impl PasswordConfig {
     fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.minimum_score > 4 {
-            problems.push("identity.password.minimum_score must be between 0 and 4".to_owned());
+            problems.push("identity.password.minimum_score: must be between 0 and 4".to_owned());
         }
         let params = argon2::Params::new(self.argon2_memory_kib, self.argon2_iterations, self.argon2_parallelism, None);
         if let Err(error) = params {
-            problems.push(format!("identity.password.argon2_*: {error}"));
+            problems.push(format!("identity.password: argon2_*: {error}"));
         }
         if let Some(path) = &self.blocklist_file
             && let Err(error) = std::fs::File::open(path)
         {
-            problems.push(format!("identity.password.blocklist_file {}: {error}", path.display()));
+            problems.push(format!("identity.password.blocklist_file: {}: {error}", path.display()));
         }
         problems
     }
@@ -245,13 +245,13 @@ impl ThrottleConfig {
     fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if !(1..=50).contains(&self.account_free_failures) {
-            problems.push("identity.throttle.account_free_failures must be between 1 and 50".to_owned());
+            problems.push("identity.throttle.account_free_failures: must be between 1 and 50".to_owned());
         }
         if !(1..=86_400).contains(&self.account_max_delay_seconds) || !(1..=86_400).contains(&self.ip_max_delay_seconds) {
-            problems.push("identity.throttle.*_max_delay_seconds must be between 1 and 86400".to_owned());
+            problems.push("identity.throttle: the *_max_delay_seconds must be between 1 and 86400".to_owned());
         }
         if self.ip_free_failures == 0 || self.global_per_minute == 0 {
-            problems.push("identity.throttle.ip_free_failures and global_per_minute must be at least 1".to_owned());
+            problems.push("identity.throttle: ip_free_failures and global_per_minute must be at least 1".to_owned());
         }
         problems
     }

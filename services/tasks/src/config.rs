@@ -30,13 +30,13 @@ impl Config {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if !(1..=720).contains(&self.due_soon_hours) {
-            problems.push("tasks.due_soon_hours must be between 1 and 720".to_owned());
+            problems.push("tasks.due_soon_hours: must be between 1 and 720".to_owned());
         }
         if !(1..=3_650).contains(&self.restore_days) {
-            problems.push("tasks.restore_days must be between 1 and 3650".to_owned());
+            problems.push("tasks.restore_days: must be between 1 and 3650".to_owned());
         }
         if self.purge_interval_seconds < 60 {
-            problems.push("tasks.purge_interval_seconds must be at least 60".to_owned());
+            problems.push("tasks.purge_interval_seconds: must be at least 60".to_owned());
         }
         problems
     }

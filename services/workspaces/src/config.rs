@@ -53,14 +53,14 @@ impl Config {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if !self.invitation_link.contains("{token}") {
-            problems.push("workspaces.invitation_link must contain {token}".to_owned());
+            problems.push("workspaces.invitation_link: must contain {token}".to_owned());
         }
         let starts = ["http://", "https://", "{public_url}"];
         if !starts.iter().any(|start| self.invitation_link.starts_with(start)) {
-            problems.push("workspaces.invitation_link must start with http://, https:// or {public_url}".to_owned());
+            problems.push("workspaces.invitation_link: must start with http://, https:// or {public_url}".to_owned());
         }
         if self.membership_cache_ms > 5_000 {
-            problems.push("workspaces.membership_cache_ms must be at most 5000: a removed member is stopped within 5 seconds".to_owned());
+            problems.push("workspaces.membership_cache_ms: must be at most 5000: a removed member is stopped within 5 seconds".to_owned());
         }
         let bounds: [(&str, u32, u32); 7] = [
             ("invitation_days", self.invitation_days, 30),
@@ -73,7 +73,7 @@ impl Config {
         ];
         for (name, value, most) in bounds {
             if value == 0 || value > most {
-                problems.push(format!("workspaces.{name} must lie between 1 and {most}"));
+                problems.push(format!("workspaces.{name}: must lie between 1 and {most}"));
             }
         }
         problems

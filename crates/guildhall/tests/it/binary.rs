@@ -37,7 +37,7 @@ fn wrong_configuration_names_every_mistake_and_ends_with_2() {
         .env("GUILDHALL_HTTP__MAX_BODY_BYTE", "5"));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let problems = json_of(&output)["problems"].to_string();
-    for key in ["identity.registration", "max_body_byte"] {
+    for key in ["server.listen", "identity.registration", "max_body_byte"] {
         assert!(problems.to_lowercase().contains(key), "{key} is missing in {problems}");
     }
     let output = run(guildhall().args(["config", "check", "--set", "server.listen=nowhere", "--set", "server.public_url=::"]));

@@ -117,11 +117,13 @@ pub fn process_env() -> Vec<(String, String)> {
 }
 
 /// Reads a config of type `T`, whose every table is `#[serde(default, deny_unknown_fields)]`.
-/// `overrides` are flags: dotted key → text, read like an environment value.
+/// `overrides` are flags: dotted key → text, read like an environment value. `validate` holds the rules that types cannot
+/// express and answers `key: what is wrong` for each; it is asked even when other keys are bad, so that one run names all.
 pub fn load<T>(
     file: Option<&Path>,
     env: impl IntoIterator<Item = (String, String)>,
     overrides: &BTreeMap<String, String>,
+    validate: impl FnOnce(&T) -> Vec<String>,
 ) -> Result<(T, Provenance), Vec<ConfigProblem>>
 where
     T: DeserializeOwned + Serialize + Default + JsonSchema,
@@ -136,7 +138,7 @@ where
         let path: Vec<&str> = key.split('.').collect();
         loader.set_text(&path, text, &Source::Flag(key.clone()));
     }
-    loader.finish()
+    loader.finish(validate)
 }
 
 struct Loader<'a> {
@@ -287,12 +289,11 @@ impl<'a> Loader<'a> {
     }
 
     /// Reads `T`. serde stops at the first bad value, so each bad one is noted, taken out, and the rest read again.
-    fn finish<T: DeserializeOwned>(mut self) -> Result<(T, Provenance), Vec<ConfigProblem>> {
+    fn finish<T: DeserializeOwned>(mut self, validate: impl FnOnce(&T) -> Vec<String>) -> Result<(T, Provenance), Vec<ConfigProblem>> {
         let mut tree = Value::Object(std::mem::take(&mut self.tree));
-        loop {
+        let config = loop {
             let error = match serde_path_to_error::deserialize::<_, T>(&tree) {
-                Ok(config) if self.problems.is_empty() => return Ok((config, self.provenance)),
-                Ok(_) => return Err(self.problems),
+                Ok(config) => break config,
                 Err(error) => error,
             };
             let key = error.path().to_string();
@@ -303,6 +304,18 @@ impl<'a> Loader<'a> {
             if !remove(&mut tree, &key) {
                 return Err(self.problems);
             }
+        };
+        for finding in validate(&config) {
+            let (key, message) = finding.split_once(": ").unwrap_or(("", &finding));
+            // A bad value was taken out above, so what is said of its default says nothing about what was written.
+            if !self.problems.iter().any(|known| known.key == key) {
+                self.problems.push(ConfigProblem::new(key, self.provenance.of(key), message));
+            }
+        }
+        if self.problems.is_empty() {
+            Ok((config, self.provenance))
+        } else {
+            Err(self.problems)
         }
     }
 }

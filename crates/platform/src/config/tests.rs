@@ -103,8 +103,13 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
+/// Without rules of its own.
+fn valid(_: &Sample) -> Vec<String> {
+    Vec::new()
+}
+
 fn problems(file: Option<&Path>, vars: &[(&str, &str)]) -> Vec<String> {
-    let problems = load::<Sample>(file, env(vars), &BTreeMap::new()).expect_err("must be refused");
+    let problems = load::<Sample>(file, env(vars), &BTreeMap::new(), valid).expect_err("must be refused");
     problems.iter().map(ToString::to_string).collect()
 }
 
@@ -117,7 +122,7 @@ fn each_layer_beats_the_one_below_and_says_so() {
         ("PATH", "/bin"),
     ]);
     let flags = BTreeMap::from([("database.pool".to_owned(), "9".to_owned())]);
-    let (config, from) = load::<Sample>(Some(file.path()), vars, &flags).expect("valid");
+    let (config, from) = load::<Sample>(Some(file.path()), vars, &flags, valid).expect("valid");
     assert_eq!(config.http.listen.port(), 1);
     assert_eq!(config.http.request_timeout, HumanDuration::from_mins(1));
     assert_eq!(config.database.pool, 9);
@@ -132,7 +137,7 @@ fn each_layer_beats_the_one_below_and_says_so() {
 
 #[test]
 fn nothing_given_means_the_defaults() {
-    let (config, _) = load::<Sample>(None, env(&[]), &BTreeMap::new()).expect("valid");
+    let (config, _) = load::<Sample>(None, env(&[]), &BTreeMap::new(), valid).expect("valid");
     assert_eq!(config, Sample::default());
 }
 
@@ -150,7 +155,7 @@ fn environment_values_take_the_type_of_their_key() {
         ("GUILDHALL_TEST_POSTGRES_URL", "no key, and reserved"),
         ("GUILDHALL_CONFIG", "/etc/guildhall.toml"),
     ]);
-    let (config, _) = load::<Sample>(None, vars, &BTreeMap::new()).expect("valid");
+    let (config, _) = load::<Sample>(None, vars, &BTreeMap::new(), valid).expect("valid");
     assert!(config.http.rate_limits.enabled);
     assert!((config.http.rate_limits.factor - 2.0).abs() < f64::EPSILON);
     assert_eq!(config.http.cors_origins, ["https://a.test", "https://b.test"]);
@@ -158,7 +163,7 @@ fn environment_values_take_the_type_of_their_key() {
     assert_eq!(config.http.mode, Mode::Required);
     assert_eq!(config.mail.smtp.password.expect("set").expose(), "12345");
     assert_eq!(config.database.url.as_deref(), Some("postgres://x"));
-    let (config, _) = load::<Sample>(None, env(&[("GUILDHALL_DATABASE__URL", "")]), &BTreeMap::new()).expect("valid");
+    let (config, _) = load::<Sample>(None, env(&[("GUILDHALL_DATABASE__URL", "")]), &BTreeMap::new(), valid).expect("valid");
     assert_eq!(config.database.url, None, "empty clears an optional key");
 }
 
@@ -209,7 +214,13 @@ fn a_broken_file_is_named_with_its_line_but_not_shown() {
 fn secrets_come_from_files_and_are_never_printed() {
     let secret = file("hunter2\n");
     let path = secret.path().display().to_string();
-    let (config, from) = load::<Sample>(None, env(&[("GUILDHALL_MAIL__SMTP__PASSWORD_FILE", &path)]), &BTreeMap::new()).expect("valid");
+    let (config, from) = load::<Sample>(
+        None,
+        env(&[("GUILDHALL_MAIL__SMTP__PASSWORD_FILE", &path)]),
+        &BTreeMap::new(),
+        valid,
+    )
+    .expect("valid");
     assert_eq!(config.mail.smtp.password.as_ref().expect("set").expose(), "hunter2");
     let printed = print(&config, &from).expect("prints");
     assert!(
@@ -233,9 +244,15 @@ fn secrets_come_from_files_and_are_never_printed() {
 
 #[test]
 fn what_is_printed_can_be_read_again() {
-    let (config, from) = load::<Sample>(None, env(&[("GUILDHALL_HTTP__CORS_ORIGINS", "https://a.test")]), &BTreeMap::new()).expect("valid");
+    let (config, from) = load::<Sample>(
+        None,
+        env(&[("GUILDHALL_HTTP__CORS_ORIGINS", "https://a.test")]),
+        &BTreeMap::new(),
+        valid,
+    )
+    .expect("valid");
     let printed = file(&print(&config, &from).expect("prints"));
-    let (again, _) = load::<Sample>(Some(printed.path()), env(&[]), &BTreeMap::new()).expect("valid");
+    let (again, _) = load::<Sample>(Some(printed.path()), env(&[]), &BTreeMap::new(), valid).expect("valid");
     assert_eq!(again, config);
 }
 
@@ -252,4 +269,35 @@ fn the_reference_names_every_key_with_its_variable_type_and_default() {
     ] {
         assert!(reference.contains(line), "{line}\nnot in\n{reference}");
     }
+}
+
+#[test]
+fn rules_are_asked_even_when_keys_are_bad() {
+    let rules = |sample: &Sample| {
+        assert_eq!(
+            sample.database.pool,
+            Sample::default().database.pool,
+            "a bad value is taken for absent"
+        );
+        vec![
+            "database.pool: must be positive".to_owned(),
+            "http.listen: is no address".to_owned(),
+        ]
+    };
+    let vars = env(&[
+        ("GUILDHALL_NONSENSE", "1"),
+        ("GUILDHALL_DATABASE__POOL", "many"),
+        ("GUILDHALL_DATABASE__URL", "here"),
+    ]);
+    let found = load(None, vars, &BTreeMap::new(), rules).expect_err("must be refused");
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "database.pool: expected a whole number (environment GUILDHALL_DATABASE__POOL)",
+            "nonsense: there is no such key (environment GUILDHALL_NONSENSE)",
+            "database.url: is no URL (environment GUILDHALL_DATABASE__URL)",
+        ],
+        "what is said of a default in place of a bad value is left out"
+    );
 }

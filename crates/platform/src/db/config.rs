@@ -139,10 +139,10 @@ impl DbConfig {
             errors.push(error);
         }
         if self.max_connections == 0 || self.max_connections > 1_000 {
-            errors.push("database.max_connections must be between 1 and 1000".to_owned());
+            errors.push("database.max_connections: must be between 1 and 1000".to_owned());
         }
         if self.sqlite_queue == 0 {
-            errors.push("database.sqlite_queue must be at least 1".to_owned());
+            errors.push("database.sqlite_queue: must be at least 1".to_owned());
         }
         if !self
             .schema_prefix
@@ -150,7 +150,7 @@ impl DbConfig {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
             || self.schema_prefix.len() > 30
         {
-            errors.push("database.schema_prefix may hold a-z, 0-9 and _ only, at most 30 characters".to_owned());
+            errors.push("database.schema_prefix: may hold a-z, 0-9 and _ only, at most 30 characters".to_owned());
         }
         for (name, value) in [
             ("acquire_timeout_ms", self.acquire_timeout_ms),
@@ -158,7 +158,7 @@ impl DbConfig {
             ("statement_timeout_ms", self.statement_timeout_ms),
         ] {
             if value == 0 || value > 3_600_000 {
-                errors.push(format!("database.{name} must be between 1 and 3600000"));
+                errors.push(format!("database.{name}: must be between 1 and 3600000"));
             }
         }
         if let Some(file) = &self.ca_file
@@ -194,7 +194,7 @@ impl DbConfig {
             return Ok(Target::Sqlite(PathBuf::from(folder)));
         }
         // The text may hold a password, so it is not repeated.
-        let url = Url::parse(text).map_err(|error| format!("database.url is not a URL: {error}"))?;
+        let url = Url::parse(text).map_err(|error| format!("database.url: is not a URL: {error}"))?;
         let database = url.path().trim_start_matches('/');
         match url.scheme() {
             "postgres" | "postgresql" => Ok(Target::Postgres(url)),
