@@ -1,15 +1,15 @@
 //! The installation's secret: 32 random bytes from which keys are derived.
 //!
 //! Embedded: `<data_dir>/secret.key`, made at the first start. With replicas every process must be
-//! given the same one (`identity.installation_secret`), which the configuration check demands.
+//! given the same one (`server.secret`).
 
 use std::io::Write;
 use std::path::Path;
 
 use data_encoding::BASE64;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
+use kernel::mac::hmac_sha256;
 use kernel::{Error, Result};
-use sha2::Sha256;
 
 /// Reads the key file, or makes it (mode 0600) when absent.
 pub fn load_or_create(data_dir: &Path) -> Result<[u8; 32]> {
@@ -45,9 +45,5 @@ pub fn parse(text: &str) -> Option<[u8; 32]> {
 
 /// A key for one purpose, so that no two purposes share one (HMAC-SHA-256 as a KDF, NIST SP 800-108).
 pub fn derive(secret: &[u8; 32], purpose: &str) -> [u8; 32] {
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(secret);
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-    mac.update(purpose.as_bytes());
-    mac.finalize().into_bytes().into()
+    hmac_sha256(secret, &[purpose.as_bytes()]).finalize().into_bytes().into()
 }

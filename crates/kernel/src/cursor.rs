@@ -1,13 +1,14 @@
 //! Opaque list cursors: base64url(payload ‖ HMAC), bound to filter, sort and principal.
 
 use data_encoding::BASE64URL_NOPAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
+use crate::mac::hmac_sha256;
 
 const TAG_BYTES: usize = 16;
 /// No cursor we make comes near; bounds the work a hostile one can cause.
@@ -79,15 +80,7 @@ impl CursorCodec {
     }
 
     fn mac(&self, payload: &[u8], binding: &str) -> Hmac<Sha256> {
-        // HMAC (RFC 2104) pads a short key with zeros to the block size; doing it here keeps this infallible.
-        let mut block = [0; 64];
-        block[..self.key.len()].copy_from_slice(&self.key);
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-        // The length prefix keeps (payload, binding) unambiguous.
-        mac.update(&(payload.len() as u64).to_be_bytes());
-        mac.update(payload);
-        mac.update(binding.as_bytes());
-        mac
+        hmac_sha256(&self.key, &[payload, binding.as_bytes()])
     }
 
     fn tag(&self, payload: &[u8], binding: &str) -> [u8; TAG_BYTES] {

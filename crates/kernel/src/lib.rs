@@ -1,4 +1,4 @@
-//! The leaf every other room stands on: ids, time, actors, roles, pages and error kinds.
+//! The leaf every other room stands on: ids, time, actors, roles, pages, error kinds and message authentication.
 //!
 //! No I/O, no async runtime, no HTTP, no SQL. An edit here rebuilds everything, so only
 //! what at least two services share lives here.
@@ -7,6 +7,7 @@ pub mod actor;
 pub mod cursor;
 pub mod error;
 pub mod ids;
+pub mod mac;
 pub mod roles;
 pub mod time;
 
