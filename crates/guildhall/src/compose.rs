@@ -18,6 +18,7 @@ use platform::events::{Relay, RetentionSweep};
 use platform::http::auth::{AuthConfig, Authenticator};
 use platform::http::health::HealthCheck;
 use platform::http::idempotency::{self, Idempotency};
+use platform::http::unasked::{self, QueryFree};
 use platform::http::{self, Edge};
 use platform::lifecycle::Lifecycle;
 use platform::mail::{DevMailbox, MailHandler, Mailer};
@@ -253,12 +254,6 @@ impl App {
             http::stack(self.health(), &edge)
         };
         lifecycle.spawn("sessions", self.authenticator.clone().follow(self.toolkit.signals.clone()));
-        let stopping = lifecycle.clone();
-        lifecycle.spawn("rate limits", async move {
-            while stopping.sleep(RATE_LIMIT_MEMORY).await {
-                edge.rate_limits.forget_idle();
-            }
-        });
         let (stop, signals) = (lifecycle.stopping(), self.toolkit.signals.clone());
         lifecycle.spawn("streams", async move {
             // Live streams never end by themselves; without this they would use up the whole drain time.
@@ -289,9 +284,12 @@ impl App {
         let max_body = self.config.http.max_body_bytes;
         let mut routes = self.health().merge(pages::routes(&self.openapi()));
         for service in &self.services {
-            let (router, _) = service.clone().routes().split_for_parts();
+            let (router, api) = service.clone().routes().split_for_parts();
             let idempotency = Idempotency::new(service.db().clone(), max_body);
-            routes = routes.merge(router.layer(from_fn_with_state(idempotency, idempotency::layer)));
+            let router = router
+                .layer(from_fn_with_state(QueryFree::new(&api), unasked::layer))
+                .layer(from_fn_with_state(idempotency, idempotency::layer));
+            routes = routes.merge(router);
         }
         match &self.mailbox {
             Some(mailbox) => routes.merge(mailbox.clone().routes()),
@@ -394,9 +392,6 @@ impl HealthCheck for DatabaseCheck {
         }
     }
 }
-
-/// How often rate-limit keys without recent requests are forgotten.
-const RATE_LIMIT_MEMORY: Duration = Duration::from_secs(60);
 
 /// A relay that lags is a sign that consumers or their database are in trouble.
 struct RelayCheck {

@@ -7,9 +7,11 @@
 //! | [`due`] | due work: mails, reminders, sweeps |
 //! | [`http`] | problem+json, authentication, paging, idempotency, limits, OpenAPI |
 //! | [`service`] | the [`service::Service`] trait that the binary composes |
+//! | [`admission`], [`bulkhead`] | bounded places with a bounded queue |
 //! | [`signals`], [`mail`] | lossy signals, mail, with their in-process versions |
 //! | [`config`], [`telemetry`], [`lifecycle`] | sections, logs and metrics, start and stop |
 
+pub mod admission;
 pub mod bulkhead;
 pub mod config;
 pub mod context;

@@ -18,6 +18,7 @@ mod notifications_events;
 mod notifications_inbox;
 mod process;
 mod smoke;
+mod strictness;
 mod tasks_http;
 mod workspaces_flow;
 mod workspaces_security;

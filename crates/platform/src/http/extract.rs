@@ -164,11 +164,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
-    let malformed = |name: &str, code: &'static str, detail: String| Error {
+fn malformed(name: &str, code: &'static str, detail: String) -> Error {
+    Error {
         fields: vec![FieldError::new(format!("#query/{name}"), code, detail)],
         ..Error::malformed("request.query_invalid", "A query parameter is not acceptable; see errors.")
-    };
+    }
+}
+
+pub(super) fn unknown_parameter(name: &str) -> Error {
+    malformed(name, "unknown_parameter", "is not a known query parameter".into())
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
     let mut seen = std::collections::HashSet::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if value.contains(['\0', char::REPLACEMENT_CHARACTER]) || name.contains('\0') {
@@ -182,7 +189,7 @@ fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let text = error.inner().to_string();
         if let Some(name) = quoted(&text, "unknown field `") {
-            malformed(name, "unknown_parameter", "is not a known query parameter".into())
+            unknown_parameter(name)
         } else if let Some(name) = quoted(&text, "missing field `") {
             malformed(name, "required", "is required".into())
         } else {

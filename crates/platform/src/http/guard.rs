@@ -2,73 +2,39 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header;
 use kernel::{Actor, Error, ErrorKind};
-use tokio::sync::Semaphore;
 
 use super::Edge;
 use super::config::HttpConfig;
 use super::edge::RequestMeta;
-use super::extract::{Identified, Refused};
+use super::extract::{Identified, Refused, too_large};
 use super::problem::Problem;
+use crate::admission::Admission;
 use crate::context::Caller;
 
-/// Bounded concurrency with a short, bounded queue.
-pub(super) struct Queue {
-    places: Semaphore,
-    waiting: AtomicUsize,
-    max_waiting: usize,
-    patience: Duration,
+/// The places of requests that are worked on, with a short queue.
+pub(super) fn admission(config: &HttpConfig) -> Admission {
+    Admission::new(
+        config.max_in_flight,
+        config.max_queued,
+        Duration::from_millis(config.queue_timeout_ms),
+    )
 }
 
-/// Leaves the queue when dropped, also when the client has gone.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// 413 before a body that its sender declares too large is read.
+pub(super) async fn declared_length(State(state): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    if request.body().size_hint().lower() > state.config.max_body_bytes as u64 {
+        return Problem(too_large()).into_response();
     }
-}
-
-impl Queue {
-    pub fn new(config: &HttpConfig) -> Self {
-        Self {
-            places: Semaphore::new(config.max_in_flight.min(Semaphore::MAX_PERMITS)),
-            waiting: AtomicUsize::new(0),
-            max_waiting: config.max_queued,
-            patience: Duration::from_millis(config.queue_timeout_ms),
-        }
-    }
-
-    async fn enter(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
-        let busy = || {
-            Error::new(
-                ErrorKind::Unavailable,
-                "service.overloaded",
-                "The server is busy; try again shortly.",
-            )
-            .with_retry_after(Duration::from_secs(1))
-        };
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if before >= self.max_waiting {
-            return Err(busy());
-        }
-        match tokio::time::timeout(self.patience, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(busy()),
-        }
-    }
+    next.run(request).await
 }
 
 /// A place, then the time limit. Both end when the response starts, so live streams hold neither.
@@ -76,9 +42,13 @@ pub(super) async fn limit(State(state): State<Arc<Edge>>, request: Request, next
     if matches!(request.uri().path(), "/livez" | "/readyz") {
         return next.run(request).await;
     }
-    let place = match state.queue.enter().await {
-        Ok(place) => place,
-        Err(error) => return Problem(error).into_response(),
+    let Some(place) = state.admission.enter().await else {
+        let busy = Error::new(
+            ErrorKind::Unavailable,
+            "service.overloaded",
+            "The server is busy; try again shortly.",
+        );
+        return Problem(busy.with_retry_after(Duration::from_secs(1))).into_response();
     };
     let answer = tokio::time::timeout(Duration::from_secs(state.config.timeout_seconds), next.run(request)).await;
     drop(place);

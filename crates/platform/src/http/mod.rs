@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod origin;
 pub mod ratelimit;
 pub mod server;
+pub mod unasked;
 
 mod edge;
 mod extract;
@@ -42,6 +43,7 @@ pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag
 pub use patch::Field;
 pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
 
+use crate::admission::Admission;
 use auth::Authenticator;
 use ratelimit::RateLimits;
 
@@ -51,19 +53,19 @@ pub struct Edge {
     pub clock: SharedClock,
     pub authenticator: Arc<Authenticator>,
     pub rate_limits: RateLimits,
-    queue: guard::Queue,
+    admission: Admission,
 }
 
 impl Edge {
     pub fn new(config: HttpConfig, clock: SharedClock, authenticator: Arc<Authenticator>) -> Arc<Self> {
         let rate_limits = RateLimits::new(&config.rate_limits);
-        let queue = guard::Queue::new(&config);
+        let admission = guard::admission(&config);
         Arc::new(Self {
             config,
             clock,
             authenticator,
             rate_limits,
-            queue,
+            admission,
         })
     }
 }
@@ -75,6 +77,7 @@ pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
         .fallback(|| async { Problem(kernel::Error::not_found("request.route_unknown", "There is no such route.")) })
         .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
         .layer(from_fn_with_state(edge.clone(), guard::identify))
+        .layer(from_fn_with_state(edge.clone(), guard::declared_length))
         .layer(from_fn_with_state(edge.clone(), guard::limit))
         .layer(from_fn(guard::catch_panic))
         .layer(from_fn_with_state(edge.clone(), edge::edge))

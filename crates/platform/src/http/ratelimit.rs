@@ -3,15 +3,19 @@
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DashMapStateStore;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use kernel::ids::UserId;
 use kernel::{Actor, Error, ErrorKind};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
 use super::config::{Rate, RateLimitConfig};
 use super::problem::retry_after_seconds;
@@ -19,26 +23,57 @@ use super::problem::retry_after_seconds;
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+type Keyed<K> = RateLimiter<K, Memory<K>, DefaultClock, StateInformationMiddleware>;
+
+/// Callers that one policy remembers. Beyond it the one idle for longest is forgotten, so that a flood of addresses
+/// costs memory up to here (about 100 bytes each) and no more.
+const MAX_KEYS: u64 = 100_000;
+
+/// State per caller, bounded, and forgotten once the allowance is whole again.
+struct Memory<K: Hash + Eq>(Cache<K, Arc<InMemoryState>>);
+
+impl<K: Hash + Eq + Send + Sync + 'static> Memory<K> {
+    fn new(window: Duration, max_keys: u64) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(max_keys)
+            // Not the default, which turns newcomers away: they would start afresh at every request.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(window);
+        Self(cache.build())
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> StateStore for Memory<K> {
+    type Key = K;
+
+    fn measure_and_replace<T, F, E>(&self, key: &K, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let state = self.0.get_with_by_ref(key, Arc::default);
+        state.measure_and_replace(&NotKeyed::NonKey, measure)
+    }
+}
 
 /// One policy with its own memory.
-struct Policy<K: Hash + Eq + Clone> {
+struct Policy<K: Hash + Eq + Clone + Send + Sync + 'static> {
     name: &'static str,
     rate: Rate,
     limiter: Keyed<K>,
 }
 
-impl<K: Hash + Eq + Clone> Policy<K> {
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Policy<K> {
     fn new(name: &'static str, rate: Rate) -> Self {
         let burst = NonZeroU32::new(rate.requests).unwrap_or(NonZeroU32::MIN);
-        let period = Duration::from_secs(u64::from(rate.per_seconds.max(1))) / burst.get();
+        let window = Duration::from_secs(u64::from(rate.per_seconds.max(1)));
+        let period = window / burst.get();
         let quota = Quota::with_period(period)
             .unwrap_or_else(|| Quota::per_second(burst))
             .allow_burst(burst);
         Self {
             name,
             rate,
-            limiter: RateLimiter::dashmap(quota).with_middleware(),
+            limiter: RateLimiter::new(quota, Memory::new(window, MAX_KEYS), DefaultClock::default()),
         }
     }
 
@@ -59,12 +94,6 @@ impl<K: Hash + Eq + Clone> Policy<K> {
             remaining,
             retry_after,
         }
-    }
-
-    /// Forgets keys whose allowance is whole again, so that memory follows the active callers only.
-    fn forget_idle(&self) {
-        self.limiter.retain_recent();
-        self.limiter.shrink_to_fit();
     }
 }
 
@@ -143,12 +172,6 @@ impl RateLimits {
             Actor::User { user_id, .. } => self.user.check(user_id, cost),
             Actor::Anonymous | Actor::System => self.anonymous.check(&network(address), cost),
         })
-    }
-
-    pub fn forget_idle(&self) {
-        self.anonymous.forget_idle();
-        self.auth.forget_idle();
-        self.user.forget_idle();
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::{Kit, routes};
+
 struct Running {
     address: SocketAddr,
     stopping: CancellationToken,
@@ -29,6 +31,10 @@ async fn start(adjust: impl FnOnce(&mut HttpConfig)) -> Running {
             "done"
         }),
     );
+    serve(router, config).await
+}
+
+async fn serve(router: Router, config: HttpConfig) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("works");
     let (address, stopping) = (listener.local_addr().expect("works"), CancellationToken::new());
     let mut tasks = JoinSet::new();
@@ -53,6 +59,16 @@ async fn it_answers_and_keeps_the_connection() {
     let two = b"GET /quick HTTP/1.1\r\nhost: x\r\n\r\nGET /quick HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let (answer, closed) = say(running.address, two, PATIENCE).await;
     assert!(closed && answer.matches("200 OK").count() == 2, "{answer}");
+}
+
+/// The body here never comes.
+#[tokio::test]
+async fn a_declared_length_is_refused_before_the_body_comes() {
+    let kit = Kit::with(|config| config.max_body_bytes = 1_000, routes());
+    let running = serve(kit.router, HttpConfig::default()).await;
+    let head = b"POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1001\r\n\r\n";
+    let (answer, closed) = say(running.address, head, PATIENCE).await;
+    assert!(closed && answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 
 #[tokio::test]
