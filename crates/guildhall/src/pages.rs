@@ -16,7 +16,7 @@ pub fn routes(openapi: &Value) -> Router {
     let asyncapi = contracts::asyncapi::document(env!("CARGO_PKG_VERSION"));
     // The documents come from our own routes; the page only points there.
     let interactive: Router = SwaggerUi::new("/api-docs")
-        .config(Config::from("/openapi.json").try_it_out_enabled(true))
+        .config(Config::from("/openapi.json").use_base_layout().try_it_out_enabled(true))
         .into();
     Router::new()
         .route("/", routing::get(|| async { Redirect::temporary("/api-docs/") }))
@@ -39,7 +39,7 @@ fn document(content_type: &'static str, text: Bytes) -> Response {
 /// The interactive page runs its own scripts; everything else stays shut.
 async fn page_policy(request: axum::extract::Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                   frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
     response
         .headers_mut()

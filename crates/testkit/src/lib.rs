@@ -7,8 +7,6 @@ mod clock;
 mod db;
 pub mod fakes;
 mod server;
-mod store;
 
 pub use clock::FixedClock;
-pub use db::{TestDb, TestServer, engine};
-pub use store::prepare_store;
+pub use db::{TestDb, TestServer, engine, prepare_all};

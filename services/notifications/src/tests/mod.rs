@@ -2,7 +2,6 @@
 
 mod inbox;
 mod news;
-mod prepare;
 mod streams;
 
 use std::sync::Arc;
