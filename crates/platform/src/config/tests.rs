@@ -275,10 +275,7 @@ fn the_reference_names_every_key_with_its_variable_type_and_default() {
 fn rules_are_asked_even_when_keys_are_bad() {
     let rules = |sample: &Sample| {
         assert_eq!(sample.database.pool, Database::default().pool, "a bad value is taken for absent");
-        vec![
-            "database.pool: must be positive".to_owned(),
-            "http.listen: is no address".to_owned(),
-        ]
+        vec!["database.pool: must be positive".to_owned(), "database.url: is no URL".to_owned()]
     };
     let vars = env(&[
         ("GUILDHALL_NONSENSE", "1"),
