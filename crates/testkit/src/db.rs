@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use platform::db::{Db, DbConfig, Engine, Migration, Schema, Statement};
+use platform::db::{Db, DbConfig, Engine, Migration, Schema};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -206,19 +206,4 @@ impl Deref for TestDb {
     fn deref(&self) -> &Db {
         &self.db
     }
-}
-
-/// Lets the engine under test check every statement against the migrated schema.
-///
-/// # Panics
-/// Names each statement that the engine refuses.
-pub async fn prepare_all(schema: Schema, statements: Vec<(&str, Statement)>) {
-    let db = TestDb::new(schema).await;
-    let mut refused = Vec::new();
-    for (name, statement) in statements {
-        if let Err(error) = db.prepare(statement).await {
-            refused.push(format!("{name}: {error}"));
-        }
-    }
-    assert!(refused.is_empty(), "statements the engine refuses:\n{}", refused.join("\n"));
 }

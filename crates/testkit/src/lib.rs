@@ -7,6 +7,8 @@ mod clock;
 mod db;
 pub mod fakes;
 mod server;
+mod store;
 
 pub use clock::FixedClock;
-pub use db::{TestDb, TestServer, engine, prepare_all};
+pub use db::{TestDb, TestServer, engine};
+pub use store::prepare_store;

@@ -15,6 +15,7 @@ mod idempotency;
 mod migrate;
 mod mysql;
 mod postgres;
+mod record;
 mod row;
 mod sqlite;
 mod statement;
@@ -42,6 +43,7 @@ pub use count::count_statements;
 pub use error::{DbError, Guard, UniqueRule};
 pub(crate) use idempotency::StoredReply;
 pub use migrate::{Migration, MigrationReport, Schema};
+pub use record::{Recorded, record_statements};
 pub use row::{FromColumn, FromRow, Row};
 pub use statement::Statement;
 pub use unit::{Output, Reply, Slot, Unit};
@@ -156,23 +158,33 @@ impl Db {
     }
 
     /// All rows. Callers bound the number with LIMIT.
-    pub async fn all<T: FromRow>(&self, select: SelectStatement) -> Result<Vec<T>, DbError> {
+    #[track_caller]
+    pub fn all<T: FromRow>(&self, select: SelectStatement) -> impl Future<Output = Result<Vec<T>, DbError>> + Send {
+        record::note(|| select.clone().into());
+        self.select(select)
+    }
+
+    /// The first row, if any.
+    #[track_caller]
+    pub fn opt<T: FromRow>(&self, select: SelectStatement) -> impl Future<Output = Result<Option<T>, DbError>> + Send {
+        record::note(|| select.clone().into());
+        async move { Ok(self.select(select).await?.into_iter().next()) }
+    }
+
+    /// The one row; [`DbError::NoRow`] when there is none. For aggregates such as COUNT.
+    #[track_caller]
+    pub fn one<T: FromRow>(&self, select: SelectStatement) -> impl Future<Output = Result<T, DbError>> + Send {
+        record::note(|| select.clone().into());
+        async move { self.select(select).await?.into_iter().next().ok_or(DbError::NoRow) }
+    }
+
+    async fn select<T: FromRow>(&self, select: SelectStatement) -> Result<Vec<T>, DbError> {
         self.count(1);
         let sql = Statement::from(select).build(self.engine());
         let rows = self.query(sql, collector::<T>).await?.finish();
         rows.downcast::<Vec<T>>()
             .map(|rows| *rows)
             .map_err(|_| DbError::Other("rows of another type".to_owned()))
-    }
-
-    /// The first row, if any.
-    pub async fn opt<T: FromRow>(&self, select: SelectStatement) -> Result<Option<T>, DbError> {
-        Ok(self.all(select).await?.into_iter().next())
-    }
-
-    /// The one row; [`DbError::NoRow`] when there is none. For aggregates such as COUNT.
-    pub async fn one<T: FromRow>(&self, select: SelectStatement) -> Result<T, DbError> {
-        self.opt(select).await?.ok_or(DbError::NoRow)
     }
 
     async fn query(&self, sql: Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {

@@ -11,7 +11,7 @@ use sea_query::{DeleteStatement, InsertStatement, LockType, SelectStatement, Upd
 
 use super::row::{Collect, collector};
 use super::statement::{Sql, Statement};
-use super::{DbError, Engine, FromRow, Guard};
+use super::{DbError, Engine, FromRow, Guard, record};
 use crate::context::Caller;
 use crate::due::Due;
 
@@ -69,24 +69,29 @@ impl Unit {
             slots: 0,
         }
     }
+    #[track_caller]
     pub fn insert(&mut self, statement: InsertStatement) {
-        self.ops.push(Op::Run(statement.into()));
+        self.push(Op::Run(statement.into()));
     }
     /// Any number of rows.
+    #[track_caller]
     pub fn update(&mut self, statement: UpdateStatement) {
-        self.ops.push(Op::Run(statement.into()));
+        self.push(Op::Run(statement.into()));
     }
     /// Exactly one row, or the whole unit fails with `guard`. Put `id`, `version` (and state) in the WHERE.
+    #[track_caller]
     pub fn update_guarded(&mut self, statement: UpdateStatement, guard: Guard) {
-        self.ops.push(Op::Guarded(statement.into(), guard));
+        self.push(Op::Guarded(statement.into(), guard));
     }
     /// Any number of rows.
+    #[track_caller]
     pub fn delete(&mut self, statement: DeleteStatement) {
-        self.ops.push(Op::Run(statement.into()));
+        self.push(Op::Run(statement.into()));
     }
     /// Exactly one row, or the whole unit fails with `guard`.
+    #[track_caller]
     pub fn delete_guarded(&mut self, statement: DeleteStatement, guard: Guard) {
-        self.ops.push(Op::Guarded(statement.into(), guard));
+        self.push(Op::Guarded(statement.into(), guard));
     }
     /// The SELECT must find at least one row at this point of the transaction, or the whole unit fails with `guard`.
     /// For rules over other rows, such as "another owner remains".
@@ -96,17 +101,24 @@ impl Unit {
     /// the second finds the row locked, waits, and looks at it again after the first has committed; when both hold a lock
     /// the engine breaks the deadlock and the loser is repeated, and then fails its guard. The rule must be about rows that
     /// the other unit changes or deletes; rows that *appear* meanwhile are not seen (use a unique constraint for those).
+    #[track_caller]
     pub fn require(&mut self, select: SelectStatement, guard: Guard) {
-        self.ops.push(Op::Require(select, guard));
+        self.push(Op::Require(select, guard));
     }
     /// Reads at this point inside the transaction; take the rows from [`Output::take`].
+    #[track_caller]
     pub fn read<T: FromRow>(&mut self, select: SelectStatement) -> Slot<T> {
-        self.ops.push(Op::Read(select, MakeCollector(collector::<T>)));
+        self.push(Op::Read(select, MakeCollector(collector::<T>)));
         self.slots += 1;
         Slot {
             index: self.slots - 1,
             rows: PhantomData,
         }
+    }
+    #[track_caller]
+    fn push(&mut self, op: Op) {
+        record::note(|| op.statement());
+        self.ops.push(op);
     }
     /// Writes the event to the outbox of this database.
     pub fn emit<P: EventPayload>(&mut self, payload: &P) {
@@ -161,6 +173,14 @@ impl Unit {
 }
 
 impl Op {
+    fn statement(&self) -> Statement {
+        match self {
+            Self::Run(statement) | Self::Guarded(statement, _) => statement.clone(),
+            Self::Require(select, _) => locked(select.clone()).into(),
+            Self::Read(select, _) => select.clone().into(),
+        }
+    }
+
     fn compile(self, engine: Engine) -> Step {
         match self {
             Self::Run(statement) => Step::run(&statement, engine),
@@ -168,21 +188,22 @@ impl Op {
                 sql: statement.build(engine),
                 check: Check::One(guard),
             },
-            Self::Require(mut select, guard) => {
-                if engine != Engine::Sqlite {
-                    select.lock(LockType::Update);
-                }
-                Step {
-                    sql: Statement::from(select).build(engine),
-                    check: Check::Some(guard),
-                }
-            }
+            Self::Require(select, guard) => Step {
+                sql: Statement::from(locked(select)).build(engine),
+                check: Check::Some(guard),
+            },
             Self::Read(select, collector) => Step {
                 sql: Statement::from(select).build(engine),
                 check: Check::Read(collector),
             },
         }
     }
+}
+
+/// FOR UPDATE; SQLite, which has one writer, knows no such clause, and its statements are built without.
+fn locked(mut select: SelectStatement) -> SelectStatement {
+    select.lock(LockType::Update);
+    select
 }
 
 impl Fact {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kernel::{ErrorKind, Timestamp};
-use platform::db::{DbError, Engine, FromRow, Row, Unit, count_statements};
+use platform::db::{DbError, Engine, FromRow, Guard, Row, Unit, count_statements, record_statements};
 use sea_query::{Asterisk, Expr, ExprTrait, Func, OnConflict, Order, Query, SelectStatement};
 use testkit::TestDb;
 use uuid::Uuid;
@@ -326,15 +326,30 @@ async fn statements_are_counted() {
 }
 
 #[tokio::test]
-async fn a_statement_with_a_mistake_is_refused_when_prepared() {
-    testkit::prepare_all(
-        SCHEMA,
-        vec![
-            ("probe_by_id", probe_by_id(new_id()).into()),
-            ("insert", insert_probe(new_id(), "x").into()),
-        ],
-    )
+async fn statements_are_recorded_with_the_line_that_sent_them() {
+    let db = TestDb::new(SCHEMA).await;
+    let (lines, recorded) = record_statements(async {
+        let mut unit = Unit::new(&caller());
+        unit.insert(insert_probe(new_id(), "never applied"));
+        let one = line!() - 1;
+        db.opt::<(String, i64)>(probe_by_id(new_id())).await.expect("read");
+        let two = line!() - 1;
+        unit.require(probe_by_id(new_id()), Guard::VERSION);
+        [one, two, line!() - 1]
+    })
     .await;
+    let sites: Vec<(bool, u32)> = recorded
+        .iter()
+        .map(|one| (one.site.file().ends_with("probe.rs"), one.site.line()))
+        .collect();
+    assert_eq!(sites, lines.map(|line| (true, line)));
+    for one in recorded {
+        db.prepare(one.statement).await.expect("the engine accepts it");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_with_a_mistake_is_refused_when_prepared() {
     let db = TestDb::new(SCHEMA).await;
     let wrong = Query::select().column(Probe::Table).from(Child::Table).to_owned();
     db.prepare(wrong).await.expect_err("no such column");

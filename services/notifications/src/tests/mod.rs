@@ -2,6 +2,7 @@
 
 mod inbox;
 mod news;
+mod prepare;
 mod streams;
 
 use std::sync::Arc;

@@ -1,0 +1,96 @@
+//! Every statement of the store, prepared.
+
+use kernel::Clock;
+use kernel::ids::{EntityId, EventId, NotificationId, ProjectId, TaskId, UserId, WorkspaceId};
+use testkit::FixedClock;
+
+use crate::SCHEMA;
+use crate::model::{Channels, Content, Kind};
+use crate::store::inbox::{Filter, NotificationRow, Scope};
+use crate::store::{event_log, inbox, participants, preferences};
+
+#[tokio::test]
+async fn the_engine_accepts_every_statement_of_the_store() {
+    let clock = FixedClock::default();
+    let now = clock.now();
+    let (user, id) = (UserId::generate(&clock), NotificationId::generate(&clock));
+    let (workspace, project, task) = (WorkspaceId::generate(&clock), ProjectId::generate(&clock), TaskId::generate(&clock));
+    let scopes = [None, Some(project)].map(|project_id| Scope {
+        workspace_id: workspace,
+        project_id,
+    });
+    let everything = Filter {
+        unread: Some(false),
+        workspace_id: Some(workspace),
+        kinds: vec![Kind::TaskCreated],
+        until: Some(now),
+        hidden: scopes.to_vec(),
+    };
+    let row = NotificationRow {
+        id,
+        user_id: user,
+        event_id: EventId::generate(&clock),
+        kind: Kind::TaskCreated,
+        workspace_id: Some(workspace),
+        project_id: Some(project),
+        task_id: Some(task),
+        change_key: Some("change".to_owned()),
+        actor_id: Some(user),
+        content: Content::default(),
+        created_at: now,
+        read_at: None,
+    };
+    let entry = event_log::NewEntry {
+        workspace_id: workspace,
+        event_id: row.event_id,
+        event_type: "task.created".to_owned(),
+        project_id: Some(project),
+        user_id: Some(user),
+        permission: None,
+        envelope: "{}".to_owned(),
+        created_at: now,
+    };
+    let on = Channels { in_app: true, email: true };
+    testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
+        let _ = event_log::after(db, workspace, 0, 10).await;
+        let _ = event_log::bounds(db, workspace).await;
+        event_log::append(unit, &entry);
+        event_log::erase_before(unit, now);
+        event_log::erase_user(unit, user);
+        event_log::erase_workspace(unit, workspace);
+
+        for filter in [&Filter::default(), &everything] {
+            let _ = inbox::list(db, user, filter, None, 10).await;
+            let _ = inbox::list(db, user, filter, Some((1, id)), 10).await;
+            let _ = inbox::count(db, user, filter).await;
+            let _ = inbox::read_count(unit, user, filter);
+        }
+        let _ = inbox::find(db, user, id).await;
+        let _ = inbox::of_change(db, "change").await;
+        let _ = inbox::scopes(db, user).await;
+        inbox::insert(unit, &row, true).expect("json");
+        inbox::set_read(unit, user, id, Some(now));
+        inbox::read_all(unit, user, Some(workspace), now, now);
+        inbox::dismiss(unit, user, id, now);
+        inbox::replace(unit, user, id);
+        inbox::erase_old(unit, now, now);
+        inbox::erase_user(unit, user);
+        inbox::erase_workspace(unit, workspace);
+
+        let _ = participants::of_task(db, workspace, task).await;
+        participants::join(unit, workspace, task, user, now);
+        participants::erase_user(unit, user);
+        participants::erase_workspace(unit, workspace);
+
+        let _ = preferences::preferences_of(db, user).await;
+        let _ = preferences::preferences_of_all(db, &[user], &[Kind::TaskCreated]).await;
+        let _ = preferences::anybody_wants(db, Kind::TaskCreated).await;
+        let _ = preferences::read(unit, user);
+        for named in [(true, true), (true, false), (false, true)] {
+            preferences::put(unit, user, Kind::TaskCreated, on, named.0, named.1, now);
+        }
+        preferences::reset(unit, user, Kind::TaskCreated);
+        preferences::erase_user(unit, user);
+    })
+    .await;
+}
