@@ -143,6 +143,8 @@ impl Config {
             self.http.validate(),
             self.log.validate(),
             self.mail.smtp.validate(),
+            self.events.validate(),
+            self.due.validate(),
             self.identity.validate(),
             self.workspaces.validate(),
             self.tasks.validate(),

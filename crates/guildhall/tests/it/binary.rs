@@ -46,6 +46,35 @@ fn wrong_configuration_names_every_mistake_and_ends_with_2() {
     assert_eq!(run(guildhall().args(["config", "check"])).status.code(), Some(0));
 }
 
+/// One rule of each section: a section whose rules nobody asks would start with nonsense.
+#[test]
+fn every_section_has_its_rules_asked() {
+    let nonsense = [
+        "server.metrics_listen=nowhere",
+        "database.url=gopher://x",
+        "http.timeout_seconds=0",
+        "log.level=info,tasks=loud",
+        "mail.smtp.timeout_seconds=0",
+        "events.lease=1ms",
+        "due.concurrency=0",
+        "identity.access_token_seconds=5",
+        "workspaces.restore_days=0",
+        "tasks.due_soon_hours=0",
+        "notifications.heartbeat_seconds=0",
+    ];
+    let mut command = guildhall();
+    command.args(["config", "check", "--json"]);
+    for pair in nonsense {
+        command.args(["--set", pair]);
+    }
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let problems = json_of(&output)["problems"].to_string();
+    for (key, _) in nonsense.iter().filter_map(|pair| pair.split_once('=')) {
+        assert!(problems.contains(&format!("{key}: ")), "{key} is missing in {problems}");
+    }
+}
+
 #[test]
 fn printed_configuration_hides_secrets_and_names_sources() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -62,14 +62,15 @@ impl Default for DueConfig {
 impl DueConfig {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.concurrency == 0 {
-            problems.push("concurrency: must be at least 1".to_owned());
+        for (name, value) in [("concurrency", self.concurrency), ("max_attempts", self.max_attempts)] {
+            if value == 0 {
+                problems.push(format!("due.{name}: must be at least 1"));
+            }
         }
-        if self.max_attempts == 0 {
-            problems.push("max_attempts: must be at least 1".to_owned());
-        }
-        if self.poll.get().is_zero() || self.timeout.get().is_zero() {
-            problems.push("poll, timeout: must be more than nothing".to_owned());
+        for (name, value) in [("poll", self.poll), ("timeout", self.timeout)] {
+            if value.get().is_zero() {
+                problems.push(format!("due.{name}: must be more than nothing"));
+            }
         }
         problems
     }

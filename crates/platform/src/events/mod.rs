@@ -96,19 +96,19 @@ impl EventsConfig {
             ("max_attempts", self.max_attempts),
         ] {
             if value == 0 {
-                problems.push(format!("{name}: must be at least 1"));
+                problems.push(format!("events.{name}: must be at least 1"));
             }
         }
         for (name, value) in [("poll", self.poll), ("timeout", self.timeout), ("backoff", self.backoff)] {
             if value.get().is_zero() {
-                problems.push(format!("{name}: must be more than nothing"));
+                problems.push(format!("events.{name}: must be more than nothing"));
             }
         }
         if self.lease < HumanDuration::from_secs(1) {
-            problems.push("lease: must be at least 1s".to_owned());
+            problems.push("events.lease: must be at least 1s".to_owned());
         }
         if self.inbox_retention < HumanDuration::from_days(7) {
-            problems.push("inbox_retention: must be at least 7d, or late repeats are handled twice".to_owned());
+            problems.push("events.inbox_retention: must be at least 7d, or late repeats are handled twice".to_owned());
         }
         problems
     }
