@@ -22,6 +22,8 @@ pub struct Config {
     pub log: platform::telemetry::LogConfig,
     /// Outgoing mail.
     pub mail: MailConfig,
+    /// Requests to addresses that users name.
+    pub egress: adapters::egress::EgressConfig,
     /// Event delivery.
     pub events: platform::events::EventsConfig,
     /// Due work and sweeps.
@@ -143,6 +145,7 @@ impl Config {
             self.http.validate(),
             self.log.validate(),
             self.mail.smtp.validate(),
+            self.egress.validate(),
             self.events.validate(),
             self.due.validate(),
             self.identity.validate(),

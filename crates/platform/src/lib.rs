@@ -9,6 +9,8 @@
 //! | [`service`] | the [`service::Service`] trait that the binary composes |
 //! | [`admission`], [`bulkhead`] | bounded places with a bounded queue |
 //! | [`signals`], [`mail`] | lossy signals, mail, with their in-process versions |
+//! | [`egress`] | requests to addresses that users name |
+//! | [`seal`] | secrets at rest |
 //! | [`config`], [`telemetry`], [`lifecycle`] | sections, logs and metrics, start and stop |
 
 pub mod admission;
@@ -17,10 +19,12 @@ pub mod config;
 pub mod context;
 pub mod db;
 pub mod due;
+pub mod egress;
 pub mod events;
 pub mod http;
 pub mod lifecycle;
 pub mod mail;
+pub mod seal;
 pub mod service;
 pub mod signals;
 pub mod telemetry;

@@ -55,6 +55,7 @@ fn every_section_has_its_rules_asked() {
         "http.timeout_seconds=0",
         "log.level=info,tasks=loud",
         "mail.smtp.timeout_seconds=0",
+        "egress.connect_timeout_seconds=0",
         "events.lease=1ms",
         "due.concurrency=0",
         "identity.access_token_seconds=5",
