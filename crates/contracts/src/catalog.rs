@@ -8,7 +8,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::event::EventPayload;
-use crate::{identity, notifications, tasks, workspaces};
+use crate::{identity, notifications, tasks, webhooks, workspaces};
 
 /// One event type.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct EventKind {
     pub event_type: &'static str,
     /// Name of the payload's schema.
     pub schema_name: &'static str,
-    /// The name under which `/v1/events` streams it; `None`: it stays between services.
+    /// The name under which `/v1/events` streams it and webhooks send it; `None`: it stays between services.
     pub public_type: Option<&'static str>,
     /// Reads the payload and writes it again, as a consumer of today would.
     pub round_trip: fn(Value) -> Result<Value, serde_json::Error>,
@@ -92,4 +92,9 @@ catalog! {
         TaskSettingsChanged => "task_settings.changed";
     notifications:
         NotificationCreated => "notification.created";
+    webhooks:
+        WebhookCreated,
+        WebhookUpdated,
+        WebhookDeleted,
+        WebhookDisabled;
 }

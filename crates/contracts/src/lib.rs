@@ -9,7 +9,10 @@ pub mod catalog;
 pub mod event;
 pub mod identity;
 pub mod notifications;
+pub mod public;
 pub mod tasks;
+pub mod webhooks;
 pub mod workspaces;
 
 pub use event::{Envelope, EventPayload};
+pub use public::PublicEvent;

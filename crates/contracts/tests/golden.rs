@@ -10,9 +10,12 @@ use contracts::catalog::EVENTS;
 use contracts::identity::events as identity;
 use contracts::notifications::events as notifications;
 use contracts::tasks::events as tasks;
+use contracts::webhooks::events as webhooks;
 use contracts::workspaces::events as workspaces;
 use contracts::{Envelope, EventPayload};
-use kernel::ids::{CommentId, EntityId, EventId, InvitationId, NotificationId, ProjectId, SessionId, TaskId, UserId, Uuid, WorkspaceId};
+use kernel::ids::{
+    CommentId, EntityId, EventId, InvitationId, NotificationId, ProjectId, SessionId, TaskId, UserId, Uuid, WebhookId, WorkspaceId,
+};
 use kernel::roles::{Role, SalesRole};
 use kernel::{Actor, Timestamp};
 use serde_json::{Value, json};
@@ -250,7 +253,38 @@ fn samples() -> Vec<Sample> {
     all.extend(workspaces_samples());
     all.extend(tasks_samples());
     all.push(sample(&notification));
+    all.extend(webhooks_samples());
     all
+}
+
+fn webhooks_samples() -> Vec<Sample> {
+    let (workspace_id, webhook_id) = (workspace(), id::<WebhookId>(0x900));
+    let host = || "hooks.example.com".to_owned();
+    vec![
+        sample(&webhooks::WebhookCreated {
+            workspace_id,
+            webhook_id,
+            host: host(),
+            event_types: vec!["task.*".into(), "member.added".into()],
+        }),
+        sample(&webhooks::WebhookUpdated {
+            workspace_id,
+            webhook_id,
+            host: host(),
+            changed: vec!["url".into(), "secret".into()],
+        }),
+        sample(&webhooks::WebhookDeleted {
+            workspace_id,
+            webhook_id,
+            host: host(),
+        }),
+        sample(&webhooks::WebhookDisabled {
+            workspace_id,
+            webhook_id,
+            host: host(),
+            reason: "failing".into(),
+        }),
+    ]
 }
 
 fn golden_path(event_type: &str) -> PathBuf {
@@ -316,6 +350,7 @@ fn every_event_has_one_sample_one_golden_and_a_place_in_the_catalog() {
         include_str!("../src/workspaces.rs"),
         include_str!("../src/tasks.rs"),
         include_str!("../src/notifications.rs"),
+        include_str!("../src/webhooks.rs"),
     ];
     let literals = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
     let declared: BTreeSet<&str> = literals

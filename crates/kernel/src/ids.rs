@@ -76,6 +76,7 @@ id_type!(
     CommentId,
     InvitationId,
     NotificationId,
+    WebhookId,
     /// One fact in an outbox; consumers deduplicate by it.
     EventId,
 );

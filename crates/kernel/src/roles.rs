@@ -66,6 +66,8 @@ pub enum Permission {
     /// Delete or edit what somebody else wrote.
     CommentModerate,
     LabelManage,
+    /// Send the workspace's events to other programs, and see what was sent.
+    WebhookManage,
     LeadRead,
     LeadWrite,
     LeadAssign,
@@ -92,6 +94,7 @@ text_enum!(Permission {
     CommentWrite => "comment.write",
     CommentModerate => "comment.moderate",
     LabelManage => "label.manage",
+    WebhookManage => "webhook.manage",
     LeadRead => "lead.read",
     LeadWrite => "lead.write",
     LeadAssign => "lead.assign",
@@ -113,7 +116,8 @@ impl Permission {
             | Self::ProjectUpdate
             | Self::ProjectDelete
             | Self::ProjectMemberManage
-            | Self::CommentModerate => Role::Owner,
+            | Self::CommentModerate
+            | Self::WebhookManage => Role::Owner,
             Self::LeadRead | Self::LeadWrite | Self::LeadAssign | Self::SalesManage => return None,
         })
     }

@@ -7,7 +7,7 @@ use kernel::time::SharedClock;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::Db;
-use crate::due::{DueHandler, Sweep};
+use crate::due::{DueConfig, DueHandler, Sweep};
 use crate::events::Consumer;
 use crate::signals::Signals;
 
@@ -30,6 +30,10 @@ pub trait Service: Send + Sync + 'static {
     }
     fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
         Vec::new()
+    }
+    /// How its due work runs, where the general settings do not suit it.
+    fn due_config(&self, general: &DueConfig) -> DueConfig {
+        general.clone()
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         Vec::new()

@@ -13,7 +13,7 @@ use super::row::{Collect, collector};
 use super::statement::{Sql, Statement};
 use super::{DbError, Engine, FromRow, Guard, record};
 use crate::context::Caller;
-use crate::due::Due;
+use crate::due::{Due, DueItem};
 
 /// What a command decided. Built without touching the database; nothing happens until [`super::Db::apply`].
 #[derive(Debug)]
@@ -39,6 +39,7 @@ enum Op {
 enum DueOp {
     Schedule(Due),
     Unschedule(&'static str, String),
+    RunAgain(DueItem, Timestamp),
 }
 
 #[derive(Debug)]
@@ -133,6 +134,11 @@ impl Unit {
     pub fn schedule(&mut self, due: Due) {
         self.due.push(DueOp::Schedule(due));
     }
+    /// Lets the item that the handler holds run again at `run_at`, its attempts counted anew. Unlike
+    /// [`Unit::schedule`] it gives way to whoever scheduled the same `(kind, key)` meanwhile, so no call gets lost.
+    pub fn run_again(&mut self, item: &DueItem, run_at: Timestamp) {
+        self.due.push(DueOp::RunAgain(item.clone(), run_at));
+    }
     /// Removes due work that has not run yet.
     pub fn unschedule(&mut self, kind: &'static str, key: &str) {
         self.due.push(DueOp::Unschedule(kind, key.to_owned()));
@@ -160,6 +166,7 @@ impl Unit {
                     crate::due::store::insert_due(&due, id, generation, &self.caller.request_id, self.caller.now).into()
                 }
                 DueOp::Unschedule(kind, key) => crate::due::store::delete_due(kind, &key).into(),
+                DueOp::RunAgain(item, run_at) => crate::due::store::run_again(&item, uuid_v7(&clock), run_at).into(),
             };
             steps.push(Step::run(&statement, engine));
         }

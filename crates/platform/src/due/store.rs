@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kernel::Timestamp;
-use sea_query::{Condition, DeleteStatement, Expr, ExprTrait, Iden, InsertStatement, OnConflict, Order, Query};
+use sea_query::{Condition, DeleteStatement, Expr, ExprTrait, Iden, InsertStatement, OnConflict, Order, Query, UpdateStatement};
 use uuid::Uuid;
 
 use super::{Due, DueItem};
@@ -88,6 +88,20 @@ pub fn delete_due(kind: &str, key: &str) -> DeleteStatement {
         .from_table(DueWork::Table)
         .and_where(Expr::col(DueWork::Kind).eq(kind))
         .and_where(Expr::col(DueWork::WorkKey).eq(key))
+        .to_owned()
+}
+
+/// Lets the item that a handler holds run again, as a new one. Nothing happens when it was replaced meanwhile, which set
+/// its attempts back to none.
+pub(crate) fn run_again(item: &DueItem, generation: Uuid, run_at: Timestamp) -> UpdateStatement {
+    Query::update()
+        .table(DueWork::Table)
+        .value(DueWork::RunAt, run_at.as_micros())
+        .value(DueWork::Generation, generation)
+        .value(DueWork::Attempt, 0)
+        .value(DueWork::LastError, Option::<String>::None)
+        .and_where(Expr::col(DueWork::Id).eq(item.id))
+        .and_where(Expr::col(DueWork::Attempt).eq(item.attempt))
         .to_owned()
 }
 

@@ -142,6 +142,60 @@ async fn what_is_replaced_while_it_runs_runs_again() {
     assert_eq!(count(&bench.db, "due_work").await, 0);
 }
 
+/// Runs again once, ten seconds later; a newer order of the same key goes before.
+struct Repeater {
+    bench: Mutex<Option<(Db, FixedClock, bool)>>,
+    ran: Mutex<Vec<(i64, i32)>>,
+}
+
+#[async_trait]
+impl DueHandler for Repeater {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        self.ran
+            .lock()
+            .expect("lock")
+            .push((item.payload["n"].as_i64().expect("n"), item.attempt));
+        let bench = self.bench.lock().expect("lock").take();
+        if let Some((db, clock, replaced)) = bench {
+            if replaced {
+                schedule(&db, &clock, Some("same"), 99, Duration::ZERO).await;
+            }
+            let mut unit = Unit::new(&Caller::system(&clock as &dyn Clock, "req-7"));
+            unit.run_again(item, clock.now().plus(Duration::from_secs(10)));
+            db.apply(unit).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_can_ask_to_run_again_and_gives_way_to_a_newer_order() {
+    for replaced in [false, true] {
+        let db = TestDb::new(SCHEMA).await;
+        let clock = FixedClock::default();
+        let repeater = Arc::new(Repeater {
+            bench: Mutex::new(Some((db.db(), clock.clone(), replaced))),
+            ran: Mutex::default(),
+        });
+        let handler = Arc::clone(&repeater) as Arc<dyn DueHandler>;
+        let runner = DueRunner::new(db.db(), Arc::new(clock.clone()), vec![handler], DueConfig::default());
+        schedule(&db, &clock, Some("same"), 1, Duration::ZERO).await;
+        let at_once = runner.run_ready().await.expect("runs");
+        clock.advance(Duration::from_secs(10));
+        let later = runner.run_ready().await.expect("runs");
+        let ran = repeater.ran.lock().expect("lock").clone();
+        if replaced {
+            assert_eq!((at_once, later, ran), (2, 0, vec![(1, 1), (99, 1)]));
+        } else {
+            assert_eq!((at_once, later, ran), (1, 1, vec![(1, 1), (1, 1)]));
+        }
+        assert_eq!(count(&db, "due_work").await, 0);
+    }
+}
+
 #[tokio::test]
 async fn failures_come_back_later_and_are_given_up_in_the_end() {
     let bench = Bench::new().await;

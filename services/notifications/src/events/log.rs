@@ -12,7 +12,7 @@ use contracts::workspaces::events::{
     MemberAdded, MemberInvited, MemberRemoved, ProjectCreated, ProjectDeleted, ProjectRestored, ProjectUpdated, RoleChanged,
     WorkspaceDeleted, WorkspaceRestored, WorkspaceUpdated,
 };
-use contracts::{Envelope, EventPayload};
+use contracts::{Envelope, EventPayload, PublicEvent};
 use kernel::ids::{EntityId, ProjectId};
 use kernel::roles::Permission;
 use kernel::{Error, Result};
@@ -21,7 +21,6 @@ use platform::events::Consumer;
 
 use super::find_payload;
 use crate::NotificationsService;
-use crate::model::{PublicEvent, public_type};
 use crate::store::event_log::{self, NewEntry};
 
 pub(super) struct EventLogConsumer(pub Arc<NotificationsService>);
@@ -77,33 +76,20 @@ impl Consumer for EventLogConsumer {
 impl EventLogConsumer {
     /// `None` for facts outside any workspace.
     fn entry(&self, event: &Envelope) -> Result<Option<NewEntry>> {
-        let Some(workspace_id) = event.workspaceid else {
+        let Some(public) = PublicEvent::of(event) else {
             return Ok(None);
-        };
-        let event_type = public_type(&event.event_type);
-        let public = PublicEvent {
-            specversion: event.specversion.clone(),
-            id: event.id,
-            source: event.source.clone(),
-            event_type: event_type.clone(),
-            subject: event.subject.clone(),
-            time: event.time,
-            datacontenttype: event.datacontenttype.clone(),
-            workspaceid: workspace_id,
-            actorid: event.actor.user_id(),
-            data: event.data.clone(),
         };
         let owner = find_payload::<NotificationCreated>(event)?.map(|created| created.user_id);
         // The address of an invited person concerns only those who may invite.
         let permission = (event.event_type == MemberInvited::TYPE).then_some(Permission::MemberInvite.as_str());
         Ok(Some(NewEntry {
-            workspace_id,
+            workspace_id: public.workspaceid,
             event_id: event.id,
-            event_type,
             project_id: project_of(event),
             user_id: owner,
             permission,
             envelope: serde_json::to_string(&public).map_err(Error::internal)?,
+            event_type: public.event_type,
             created_at: self.0.toolkit.clock.now(),
         }))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
+use contracts::PublicEvent;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use kernel::ids::WorkspaceId;
@@ -16,7 +17,6 @@ use serde::Deserialize;
 
 use super::TAG;
 use crate::error::NotificationsError;
-use crate::model::PublicEvent;
 use crate::service::streams::{EventStream, Frame};
 use crate::{Config, NotificationsService};
 

@@ -2,12 +2,10 @@
 
 mod kind;
 mod message;
-mod public;
 mod recipients;
 mod resume;
 
 pub(crate) use kind::{Channel, Channels, Kind, Preferences};
 pub(crate) use message::{Content, mail, sentence};
-pub(crate) use public::{PublicEvent, public_type};
 pub(crate) use recipients::{People, TaskFact, concerns, outranks, task_recipients};
 pub(crate) use resume::{LogBounds, Resume, resume};

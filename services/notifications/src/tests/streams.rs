@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::PublicEvent;
 use contracts::notifications::events::NotificationCreated;
 use contracts::workspaces::events::{MemberInvited, ProjectDeleted};
 use kernel::ErrorKind;
@@ -11,7 +12,6 @@ use platform::signals::Signal;
 
 use super::World;
 use crate::Config;
-use crate::model::PublicEvent;
 use crate::service::streams::{EndReason, EventStream, Frame};
 
 /// Nothing here waits as long unless it is broken.
