@@ -182,8 +182,12 @@ fn text<'a>(cell: &Cell<'a>) -> Option<&'a str> {
 fn integer(cell: &Cell<'_>) -> Option<i64> {
     match cell {
         Cell::Int(number) => Some(*number),
-        // DECIMAL of MySQL: text, whole numbers only.
-        Cell::Bytes(_) => text(cell)?.parse().ok(),
+        // DECIMAL of MySQL: text, whole numbers only. Where a parameter takes part, MySQL 8 adds a fraction of zeros.
+        Cell::Bytes(_) => match text(cell)?.split_once('.') {
+            Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole.parse().ok(),
+            Some(_) => None,
+            None => text(cell)?.parse().ok(),
+        },
         _ => None,
     }
 }
