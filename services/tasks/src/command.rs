@@ -33,10 +33,11 @@ pub struct CreateTask {
     pub priority: Option<Priority>,
     /// Due on a day: until its end in the workspace's time zone. Not together with `due_at`.
     #[serde(default)]
-    #[schema(format = Date)]
+    #[schema(format = Date, pattern = r"^(?!0000|9999)")]
     pub due_date: Option<String>,
-    /// Due at a moment. Not together with `due_date`.
+    /// Due at a moment of the years 0001 to 9998. Not together with `due_date`.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime, pattern = r"^(?!0000|9999)")]
     pub due_at: Option<Timestamp>,
     /// Members who can read the project.
     #[serde(default)]
@@ -72,11 +73,11 @@ pub struct UpdateTask {
     pub priority: Field<Priority>,
     /// Sets a due day (and takes the place of a due moment); `null` clears a due day. Not together with a `due_at` value.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = Date)]
+    #[schema(value_type = Option<String>, format = Date, pattern = r"^(?!0000|9999)")]
     pub due_date: Field<String>,
     /// Sets a due moment (and takes the place of a due day); `null` clears whatever is set.
     #[serde(default)]
-    #[schema(value_type = Option<Timestamp>)]
+    #[schema(value_type = Option<String>, format = DateTime, pattern = r"^(?!0000|9999)")]
     pub due_at: Field<Timestamp>,
     /// Replaces all; `null` clears.
     #[serde(default)]
@@ -117,6 +118,7 @@ pub struct Batch {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub atomic: bool,
+    #[serde(deserialize_with = "platform::http::objects")]
     #[schema(schema_with = operations_schema)]
     pub operations: Vec<Operation>,
 }
@@ -144,12 +146,14 @@ fn yes() -> bool {
 pub enum Operation {
     Create {
         project_id: ProjectId,
+        #[serde(deserialize_with = "platform::http::object")]
         task: CreateTask,
     },
     Update {
         task_id: TaskId,
         #[serde(default)]
         version: Option<i64>,
+        #[serde(deserialize_with = "platform::http::object")]
         patch: UpdateTask,
     },
     Delete {

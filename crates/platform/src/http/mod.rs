@@ -20,6 +20,7 @@ mod edge;
 mod extract;
 mod guard;
 mod json;
+mod object;
 mod patch;
 mod problem;
 mod problem_pages;
@@ -40,6 +41,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use config::HttpConfig;
 pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag};
+pub use object::{object, objects};
 pub use patch::Field;
 pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
 

@@ -154,6 +154,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
     let declared = |operation: &Value, status: &str| operation["responses"].get(status).is_some();
     if declared(operation, "412") || declared(operation, "428") {
         statuses.push("412");
+    }
+    // A POST to a path that names nothing has no one version; a batch carries the versions in its body.
+    let one_version = method != "post" || path.contains('{');
+    if one_version && statuses.contains(&"412") {
         add_parameter(
             operation,
             "If-Match",
