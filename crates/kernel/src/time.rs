@@ -72,8 +72,9 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|_| serde::de::Error::custom("expected an RFC 3339 date-time such as 2026-11-21T09:30:00Z"))
+        text.parse().map_err(|_| {
+            serde::de::Error::custom("expected an RFC 3339 date-time such as 2026-11-21T09:30:00Z, not after 9999-12-30T22:00:00Z")
+        })
     }
 }
 impl utoipa::PartialSchema for Timestamp {

@@ -249,3 +249,21 @@ impl Sweep for PurgeDeleted {
         }
     }
 }
+
+/// Folds rows anew that an older version of the program folded. Nearly always there is nothing to do: one short read.
+pub(crate) struct Refold(pub Arc<TasksService>);
+
+#[async_trait]
+impl Sweep for Refold {
+    fn name(&self) -> &'static str {
+        "tasks.refold"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    async fn run(&self) -> Result<()> {
+        self.0.refold().await
+    }
+}

@@ -41,7 +41,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "tasks",
-    migrations: platform::migrations!["0001_init"],
+    migrations: platform::migrations!["0001_init", "0002_search"],
     unique_rules: &[
         UniqueRule {
             constraint: "task_states_name_unique",
@@ -89,6 +89,6 @@ impl Service for TasksService {
     }
 
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
-        vec![Arc::new(jobs::PurgeDeleted(self))]
+        vec![Arc::new(jobs::PurgeDeleted(self.clone())), Arc::new(jobs::Refold(self))]
     }
 }

@@ -19,6 +19,7 @@ mod notifications_inbox;
 mod process;
 mod smoke;
 mod strictness;
+mod tasks_details;
 mod tasks_http;
 mod workspaces_flow;
 mod workspaces_security;

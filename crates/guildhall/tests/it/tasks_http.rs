@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 use crate::support::{Client, TestApp, join};
 
 /// An owner, a collaborator and a viewer in one workspace with project `ABC`, and a stranger with a workspace of their own.
-struct Team {
-    app: TestApp,
-    owner: Client,
-    bob: Client,
-    viewer: Client,
-    stranger: Client,
-    workspace: String,
-    project: String,
+pub struct Team {
+    pub app: TestApp,
+    pub owner: Client,
+    pub bob: Client,
+    pub viewer: Client,
+    pub stranger: Client,
+    pub workspace: String,
+    pub project: String,
 }
 
-async fn team() -> Team {
+pub async fn team() -> Team {
     let app = TestApp::start().await;
     let owner = app.register("olga").await;
     let bob = app.register("bob").await;
@@ -39,12 +39,12 @@ async fn team() -> Team {
 }
 
 impl Team {
-    fn tasks(&self) -> String {
+    pub fn tasks(&self) -> String {
         format!("/v1/projects/{}/tasks", self.project)
     }
 }
 
-fn titles(items: &[Value]) -> Vec<&str> {
+pub fn titles(items: &[Value]) -> Vec<&str> {
     items.iter().map(|task| task["title"].as_str().unwrap_or_default()).collect()
 }
 

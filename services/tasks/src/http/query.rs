@@ -5,7 +5,7 @@ use kernel::{Error, FieldError, Result, Timestamp};
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
-use crate::model::{LabelId, Priority, StateId, Status};
+use crate::model::{LabelId, Priority, StateId, Status, due};
 use crate::service::list::{Criteria, Expand, Person, Shape};
 use crate::store::list::{Archived, Parent, Sort, SortKey};
 use crate::view::TASK_FIELDS;
@@ -63,10 +63,13 @@ macro_rules! list_query {
             #[param(value_type = Option<Vec<Priority>>, style = Form, explode = false, max_items = 50)]
             priority: CommaList,
             /// Due before this moment.
+            #[param(value_type = Option<String>, format = DateTime, pattern = r"^(?!0000|9999)")]
             due_before: Option<Timestamp>,
             /// Due after this moment.
+            #[param(value_type = Option<String>, format = DateTime, pattern = r"^(?!0000|9999)")]
             due_after: Option<Timestamp>,
             /// Changed at or after this moment.
+            #[param(value_type = Option<String>, format = DateTime, pattern = r"^(?!0000|9999)")]
             updated_since: Option<Timestamp>,
             /// Sub-tasks of this task; `none` for top-level tasks.
             #[param(inline, value_type = Option<ParentParam>)]
@@ -109,9 +112,9 @@ macro_rules! list_query {
                     creators: people("creator", &self.creator, false)?,
                     labels: each("label", &self.label)?,
                     priorities: each("priority", &self.priority)?,
-                    due_before: self.due_before,
-                    due_after: self.due_after,
-                    updated_since: self.updated_since,
+                    due_before: moment("due_before", self.due_before)?,
+                    due_after: moment("due_after", self.due_after)?,
+                    updated_since: moment("updated_since", self.updated_since)?,
                     parent: self.parent_id.as_deref().map(parent).transpose()?,
                     archived: archived(self.archived),
                     deleted: self.deleted.unwrap_or(false),
@@ -285,6 +288,13 @@ fn people(name: &str, list: &CommaList, or_none: bool) -> Result<Vec<Person>> {
             .map_err(|_| bad(name, "has an entry that is no person")),
     };
     list.0.iter().map(person).collect()
+}
+
+fn moment(name: &str, at: Option<Timestamp>) -> Result<Option<Timestamp>> {
+    if at.is_some_and(|at| !due::moment_in_range(at)) {
+        return Err(bad(name, due::RANGE));
+    }
+    Ok(at)
 }
 
 fn parent(text: &str) -> Result<Parent> {

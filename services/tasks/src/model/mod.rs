@@ -211,6 +211,8 @@ pub(crate) struct Label {
     pub id: LabelId,
     pub workspace_id: WorkspaceId,
     pub name: String,
+    /// What makes the name unique and orders the labels, as it is stored.
+    pub name_folded: String,
     /// `#rrggbb`, lower-case.
     pub color: String,
     pub version: i64,

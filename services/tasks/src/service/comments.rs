@@ -57,21 +57,6 @@ impl TasksService {
             .map(|page| page.map(ActivityView::from))
     }
 
-    /// Cuts the one row too many that tells whether there is a next page.
-    fn page<T>(&self, mut rows: Vec<T>, limit: u64, binding: &str, place: impl Fn(&T) -> (Timestamp, Uuid)) -> Result<Page<T>> {
-        let more = rows.len() as u64 > limit;
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let next_cursor = match rows.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(&place(last), binding)?),
-            _ => None,
-        };
-        Ok(Page {
-            items: rows,
-            next_cursor,
-            total: None,
-        })
-    }
-
     pub(crate) async fn create_comment(&self, caller: &Caller, task_id: TaskId, command: WriteComment) -> Result<Reply<CommentView>> {
         let (task, access) = self.commentable(caller, task_id, Permission::CommentWrite).await?;
         check_body(&command.body)?;

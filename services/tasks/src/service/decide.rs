@@ -249,7 +249,7 @@ impl<'a> Decider<'a> {
                 let at = if let Field::Value(at) = at { Some(*at) } else { None };
                 new.due = self.due(access, Some(date), at, errors);
             }
-            (_, Field::Value(at)) => new.due = Some(Due::moment(*at)),
+            (_, Field::Value(at)) => new.due = self.due(access, None, Some(*at), errors),
             (_, Field::Null) => new.due = None,
             // `due_date: null` says that there is no due day; a due moment stays.
             (Field::Null, Field::Absent) => new.due = new.due.filter(|due| due.date.is_none()),
@@ -259,7 +259,11 @@ impl<'a> Decider<'a> {
     fn due(&self, access: &ProjectAccess, date: Option<&str>, at: Option<Timestamp>, errors: &mut Vec<FieldError>) -> Option<Due> {
         match (date, at) {
             (None, None) => None,
-            (None, Some(at)) => Some(Due::moment(at)),
+            (None, Some(at)) if due::moment_in_range(at) => Some(Due::moment(at)),
+            (None, Some(_)) => {
+                errors.push(FieldError::new(self.pointer("due_at"), "out_of_range", due::RANGE));
+                None
+            }
             (Some(_), Some(_)) => {
                 errors.push(FieldError::new(
                     self.pointer("due_at"),
@@ -269,15 +273,13 @@ impl<'a> Decider<'a> {
                 None
             }
             (Some(date), None) => {
-                let parsed = due::parse_date(date);
-                if parsed.is_none() {
-                    errors.push(FieldError::new(
-                        self.pointer("due_date"),
-                        "invalid_date",
-                        "must be a date such as 2026-12-24",
-                    ));
-                }
-                parsed.map(|date| Due::day(date, &access.time_zone))
+                let (code, detail) = match due::parse_date(date) {
+                    Some(date) if due::date_in_range(date) => return Some(Due::day(date, &access.time_zone)),
+                    Some(_) => ("out_of_range", due::RANGE),
+                    None => ("invalid_date", "must be a date such as 2026-12-24"),
+                };
+                errors.push(FieldError::new(self.pointer("due_date"), code, detail));
+                None
             }
         }
     }

@@ -10,7 +10,7 @@ use platform::http::{Field, IfMatch};
 
 use super::TasksService;
 use super::decide::not_null;
-use super::states::settings_changed;
+use super::settings::announce;
 use crate::command::{CreateLabel, UpdateLabel};
 use crate::error::TasksError;
 use crate::model::{Label, LabelId, MAX_LABELS, terms, text};
@@ -32,22 +32,16 @@ impl TasksService {
         self.membership(caller, workspace_id, Permission::WorkspaceRead).await?;
         let binding = format!("labels|{workspace_id}|{}", caller.user_id()?);
         let after: Option<String> = cursor.map(|cursor| self.toolkit.cursors.open(cursor, &binding)).transpose()?;
-        let mut labels = store::labels::list(&self.db, workspace_id, after.as_deref(), limit + 1).await?;
-        let more = labels.len() as u64 > limit;
-        labels.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let next_cursor = match labels.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(&terms::folded_name(&last.name), &binding)?),
-            _ => None,
-        };
+        let labels = store::labels::list(&self.db, workspace_id, after.as_deref(), limit + 1).await?;
+        let page = self.page(labels, limit, &binding, |label| label.name_folded.clone())?;
         let total = if include_total {
             Some(u64::try_from(store::labels::count(&self.db, workspace_id).await?).unwrap_or(0))
         } else {
             None
         };
         Ok(Page {
-            items: labels.into_iter().map(LabelView::from).collect(),
-            next_cursor,
             total,
+            ..page.map(LabelView::from)
         })
     }
 
@@ -75,6 +69,7 @@ impl TasksService {
         let label = Label {
             id: LabelId::generate(&*self.toolkit.clock),
             workspace_id,
+            name_folded: terms::folded_name(&name),
             name,
             color,
             version: 1,
@@ -83,10 +78,8 @@ impl TasksService {
         };
         let mut unit = Unit::new(caller);
         store::labels::insert(&mut unit, &label);
-        settings_changed(&mut unit, workspace_id, "labels");
-        let location = format!("/v1/workspaces/{workspace_id}/labels/{}", label.id);
-        let view = LabelView::from(label);
-        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::created(view, 1, location))).await?)
+        let id = label.id;
+        self.apply_new_setting(unit, label, id).await
     }
 
     pub(crate) async fn update_label(
@@ -97,15 +90,17 @@ impl TasksService {
         if_match: &IfMatch,
         command: UpdateLabel,
     ) -> Result<Reply<LabelView>> {
-        let membership = self.membership(caller, workspace_id, Permission::LabelManage).await?;
-        let old = self.label(workspace_id, label_id).await?;
-        if_match.check_or_require(old.version, membership.strict_concurrency)?;
+        let old = self.label(workspace_id, label_id);
+        let old = self.setting_to_change(caller, workspace_id, if_match, old).await?;
         let mut errors = Vec::new();
         let mut new = old.clone();
         match command.name {
             Field::Absent => {}
             Field::Null => errors.push(not_null("/name".into())),
-            Field::Value(name) => new.name = text::line(&name, 60, "/name", &mut errors),
+            Field::Value(name) => {
+                new.name = text::line(&name, 60, "/name", &mut errors);
+                new.name_folded = terms::folded_name(&new.name);
+            }
         }
         match command.color {
             Field::Absent => {}
@@ -120,10 +115,8 @@ impl TasksService {
             new.version = old.version + 1;
             new.updated_at = caller.now;
             store::labels::update(&mut unit, &new, old.version);
-            settings_changed(&mut unit, workspace_id, "labels");
         }
-        let (view, version) = (LabelView::from(new.clone()), new.version);
-        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, version))).await?)
+        self.apply_setting(unit, new).await
     }
 
     /// Takes the label off all tasks and deletes it for good.
@@ -134,12 +127,11 @@ impl TasksService {
         label_id: LabelId,
         if_match: &IfMatch,
     ) -> Result<()> {
-        let membership = self.membership(caller, workspace_id, Permission::LabelManage).await?;
-        let label = self.label(workspace_id, label_id).await?;
-        if_match.check_or_require(label.version, membership.strict_concurrency)?;
+        let label = self.label(workspace_id, label_id);
+        let label = self.setting_to_change(caller, workspace_id, if_match, label).await?;
         let mut unit = Unit::new(caller);
         store::labels::delete(&mut unit, &label, caller.now);
-        settings_changed(&mut unit, workspace_id, "labels");
+        announce(&mut unit, &label);
         self.db.apply(unit).await?;
         Ok(())
     }

@@ -13,7 +13,7 @@ use platform::Caller;
 use super::TasksService;
 use crate::model::{LabelId, Priority, StateId, Status, parse_human_key, terms};
 use crate::store;
-use crate::store::list::{Archived, Filter, Parent, Place, Sort, TextFilter};
+use crate::store::list::{Archived, Filter, Named, Parent, Place, Sort, TextFilter};
 use crate::view::{LabelView, PersonView, ProjectView, TaskItem, TaskView};
 
 /// Whom a filter means.
@@ -110,14 +110,12 @@ impl TasksService {
             .as_deref()
             .map(|cursor| self.toolkit.cursors.open(cursor, &binding))
             .transpose()?;
-        let filter = filter(&criteria, &projects, me);
-        let mut tasks = store::list::list(&self.db, &filter, &criteria.sorts, after.as_ref(), shape.limit + 1).await?;
-        let more = tasks.len() as u64 > shape.limit;
-        tasks.truncate(usize::try_from(shape.limit).unwrap_or(usize::MAX));
-        let next_cursor = match tasks.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(&Place::of(last, &criteria.sorts), &binding)?),
-            _ => None,
-        };
+        let mut filter = filter(&criteria, &projects, me);
+        if let Some(text) = &mut filter.text {
+            text.rare = store::search::find_rare(&self.db, filter.projects.keys().copied(), &text.query).await?;
+        }
+        let tasks = store::list::list(&self.db, &filter, &criteria.sorts, after.as_ref(), shape.limit + 1).await?;
+        let page = self.page(tasks, shape.limit, &binding, |task| Place::of(task, &criteria.sorts))?;
         let total = if shape.include_total {
             Some(store::list::count(&self.db, &filter).await?)
         } else {
@@ -125,7 +123,8 @@ impl TasksService {
         };
         let projects: HashMap<ProjectId, ProjectAccess> = projects.into_iter().map(|access| (access.project_id, access)).collect();
         let key = |id: &ProjectId| projects.get(id).map_or("", |access| access.project_key.as_str());
-        let mut views: Vec<TaskView> = tasks
+        let mut views: Vec<TaskView> = page
+            .items
             .into_iter()
             .map(|task| {
                 let project_key = key(&task.project_id);
@@ -135,7 +134,7 @@ impl TasksService {
         self.expand(caller, &mut views, &projects, shape.expand).await?;
         Ok(Page {
             items: views.into_iter().map(|view| TaskItem::new(view, shape.fields.as_deref())).collect(),
-            next_cursor,
+            next_cursor: page.next_cursor,
             total,
         })
     }
@@ -221,6 +220,7 @@ fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter
         projects.sort_unstable();
     }
     Filter {
+        ids: Vec::new(),
         projects: by_workspace,
         statuses: criteria.statuses.clone(),
         states: criteria.states.clone(),
@@ -240,15 +240,16 @@ fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter
 }
 
 fn text_filter(q: &str, projects: &[ProjectAccess]) -> TextFilter {
-    let key = parse_human_key(q).map(|(key, number)| {
-        let named = projects
-            .iter()
-            .filter(|access| access.project_key == key)
-            .map(|access| access.project_id);
-        (named.collect(), number)
+    let named = parse_human_key(q).map(|(key, number)| {
+        let named = projects.iter().filter(|access| access.project_key == key);
+        Named {
+            projects: named.map(|access| access.project_id).collect(),
+            number,
+        }
     });
     TextFilter {
         query: terms::parse_query(q),
-        key,
+        rare: None,
+        named: named.filter(|named| !named.projects.is_empty()),
     }
 }

@@ -7,10 +7,9 @@ use platform::Caller;
 use platform::db::{DbError, Guard, Reply, Unit};
 use platform::http::{Field, IfMatch};
 
-use contracts::tasks::events::TaskSettingsChanged;
-
 use super::TasksService;
 use super::decide::not_null;
+use super::settings::announce;
 use crate::command::{CreateState, UpdateState};
 use crate::error::TasksError;
 use crate::model::{DEFAULT_STATES, MAX_STATES, State, StateId, Status, text};
@@ -71,7 +70,16 @@ impl TasksService {
 
     pub(crate) async fn get_state(&self, caller: &Caller, workspace_id: WorkspaceId, state_id: StateId) -> Result<StateView> {
         self.membership(caller, workspace_id, Permission::WorkspaceRead).await?;
-        Ok(find(&self.ensure_states(workspace_id).await?, state_id)?.into())
+        Ok(self.state(workspace_id, state_id).await?.into())
+    }
+
+    async fn state(&self, workspace_id: WorkspaceId, state_id: StateId) -> Result<State> {
+        let state = self
+            .ensure_states(workspace_id)
+            .await?
+            .into_iter()
+            .find(|state| state.id == state_id);
+        Ok(state.ok_or(TasksError::StateNotFound)?)
     }
 
     pub(crate) async fn create_state(&self, caller: &Caller, workspace_id: WorkspaceId, command: CreateState) -> Result<Reply<StateView>> {
@@ -108,10 +116,8 @@ impl TasksService {
             store::states::clear_default(&mut unit, workspace_id, state.id, caller.now);
         }
         store::states::insert(&mut unit, &state);
-        settings_changed(&mut unit, workspace_id, "states");
-        let location = format!("/v1/workspaces/{workspace_id}/states/{}", state.id);
-        let view = StateView::from(state);
-        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::created(view, 1, location))).await?)
+        let id = state.id;
+        self.apply_new_setting(unit, state, id).await
     }
 
     pub(crate) async fn update_state(
@@ -122,9 +128,8 @@ impl TasksService {
         if_match: &IfMatch,
         command: UpdateState,
     ) -> Result<Reply<StateView>> {
-        let membership = self.membership(caller, workspace_id, Permission::LabelManage).await?;
-        let old = find(&self.ensure_states(workspace_id).await?, state_id)?;
-        if_match.check_or_require(old.version, membership.strict_concurrency)?;
+        let old = self.state(workspace_id, state_id);
+        let old = self.setting_to_change(caller, workspace_id, if_match, old).await?;
         let mut new = apply_patch(&old, command)?;
         let mut unit = Unit::new(caller);
         if new != old {
@@ -134,10 +139,8 @@ impl TasksService {
                 store::states::clear_default(&mut unit, workspace_id, new.id, caller.now);
             }
             store::states::update(&mut unit, &new, old.version);
-            settings_changed(&mut unit, workspace_id, "states");
         }
-        let (view, version) = (StateView::from(new.clone()), new.version);
-        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, version))).await?)
+        self.apply_setting(unit, new).await
     }
 
     pub(crate) async fn delete_state(
@@ -147,9 +150,8 @@ impl TasksService {
         state_id: StateId,
         if_match: &IfMatch,
     ) -> Result<()> {
-        let membership = self.membership(caller, workspace_id, Permission::LabelManage).await?;
-        let state = find(&self.ensure_states(workspace_id).await?, state_id)?;
-        if_match.check_or_require(state.version, membership.strict_concurrency)?;
+        let state = self.state(workspace_id, state_id);
+        let state = self.setting_to_change(caller, workspace_id, if_match, state).await?;
         if state.is_default {
             return Err(TasksError::StateIsDefault.into());
         }
@@ -158,18 +160,13 @@ impl TasksService {
             store::states::require_another(&mut unit, &state, LAST_OF_ITS_KIND);
         }
         store::states::delete(&mut unit, &state);
-        settings_changed(&mut unit, workspace_id, "states");
+        announce(&mut unit, &state);
         match self.db.apply(unit).await {
             Ok(_) => Ok(()),
             Err(DbError::ForeignKey) => Err(TasksError::StateInUse.into()),
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn find(states: &[State], state_id: StateId) -> Result<State> {
-    let state = states.iter().find(|state| state.id == state_id).cloned();
-    Ok(state.ok_or(TasksError::StateNotFound)?)
 }
 
 fn apply_patch(old: &State, command: UpdateState) -> Result<State> {
@@ -214,11 +211,4 @@ fn check_position(position: i32, errors: &mut Vec<kernel::FieldError>) {
 
 fn closed_default() -> kernel::FieldError {
     kernel::FieldError::new("/is_default", "closed_default", "a done or cancelled state cannot be the default")
-}
-
-pub(super) fn settings_changed(unit: &mut Unit, workspace_id: WorkspaceId, what: &str) {
-    unit.emit(&TaskSettingsChanged {
-        workspace_id,
-        changed: vec![what.to_owned()],
-    });
 }

@@ -6,7 +6,7 @@ use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use super::{id, micros, padded};
-use crate::model::{Label, LabelId, terms};
+use crate::model::{Label, LabelId};
 
 impl FromRow for Label {
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -14,19 +14,28 @@ impl FromRow for Label {
             id: row.id(0)?,
             workspace_id: row.id(1)?,
             name: row.get(2)?,
-            color: row.get(3)?,
-            version: row.get(4)?,
-            created_at: row.get(5)?,
-            updated_at: row.get(6)?,
+            name_folded: row.get(3)?,
+            color: row.get(4)?,
+            version: row.get(5)?,
+            created_at: row.get(6)?,
+            updated_at: row.get(7)?,
         })
     }
 }
 
+const COLUMNS: [&str; 8] = [
+    "id",
+    "workspace_id",
+    "name",
+    "name_folded",
+    "color",
+    "version",
+    "created_at",
+    "updated_at",
+];
+
 fn select() -> SelectStatement {
-    Query::select()
-        .columns(["id", "workspace_id", "name", "color", "version", "created_at", "updated_at"])
-        .from("labels")
-        .take()
+    Query::select().columns(COLUMNS).from("labels").take()
 }
 
 /// A page in the order of the folded name, from after `after`.
@@ -69,21 +78,12 @@ pub(crate) async fn list_by_ids(db: &Db, ids: &[LabelId]) -> Result<Vec<Label>, 
 pub(crate) fn insert(unit: &mut Unit, label: &Label) {
     let statement = Query::insert()
         .into_table("labels")
-        .columns([
-            "id",
-            "workspace_id",
-            "name",
-            "name_folded",
-            "color",
-            "version",
-            "created_at",
-            "updated_at",
-        ])
+        .columns(COLUMNS)
         .values_panic([
             id(label.id).into(),
             id(label.workspace_id).into(),
             label.name.as_str().into(),
-            terms::folded_name(&label.name).into(),
+            label.name_folded.as_str().into(),
             label.color.as_str().into(),
             label.version.into(),
             micros(label.created_at).into(),
@@ -97,7 +97,7 @@ pub(crate) fn update(unit: &mut Unit, label: &Label, expected: i64) {
     let statement = Query::update()
         .table("labels")
         .value("name", label.name.as_str())
-        .value("name_folded", terms::folded_name(&label.name))
+        .value("name_folded", label.name_folded.as_str())
         .value("color", label.color.as_str())
         .value("version", label.version)
         .value("updated_at", micros(label.updated_at))

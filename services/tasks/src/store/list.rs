@@ -1,6 +1,7 @@
 //! Lists of tasks: filters, sorts and keyset pages.
 //!
-//! Three statements make a page, however many rows it has: tasks, assignees, labels (four with a total).
+//! Three statements make a page, however many rows it has: tasks, assignees, labels. A total is one more; a search
+//! first asks how rare its words are, and for common ones looks at the first tasks of the page.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,9 @@ use sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement, Union
 use serde::{Deserialize, Serialize};
 
 use super::tasks::COLUMNS;
-use super::{Count, id, micros, padded, people};
-use crate::model::{LabelId, Priority, StateId, Status, Task, terms};
+use super::{Count, id, micros, padded, people, search};
+use crate::model::terms::{self, Word};
+use crate::model::{LabelId, Priority, StateId, Status, Task};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Archived {
@@ -32,6 +34,8 @@ pub(crate) enum Parent {
 /// What a list shows. Empty collections do not filter, `projects` apart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
+    /// Only these tasks.
+    pub ids: Vec<TaskId>,
     /// Only these; the projects the caller may read, narrowed by the request.
     pub projects: BTreeMap<WorkspaceId, Vec<ProjectId>>,
     pub statuses: Vec<Status>,
@@ -55,8 +59,26 @@ pub(crate) struct Filter {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TextFilter {
     pub query: terms::Query,
-    /// Projects with the key in the query, and the number.
-    pub key: Option<(Vec<ProjectId>, i64)>,
+    /// The word that occurs so rarely that its tasks are the best start; see [`super::search::find_rare`].
+    pub rare: Option<Word>,
+    /// What the query names, read as a human key.
+    pub named: Option<Named>,
+}
+
+/// The task of a human key: in whichever of these projects, its number.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    /// Not empty.
+    pub projects: Vec<ProjectId>,
+    pub number: i64,
+}
+
+impl Named {
+    pub fn condition(&self) -> Condition {
+        Condition::all()
+            .add(Expr::col("project_id").is_in(padded(self.projects.iter().copied())))
+            .add(Expr::col("number").eq(self.number))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,11 +159,35 @@ impl Place {
 
 /// Tasks with their links. `after` comes from a verified cursor of the same sort.
 pub(crate) async fn list(db: &Db, filter: &Filter, sorts: &[Sort], after: Option<&Place>, limit: u64) -> Result<Vec<Task>, DbError> {
+    let found = search::first_matches(db, filter, sorts, after, limit).await?;
+    let narrowed = found.map(|ids| Filter {
+        ids,
+        text: None,
+        ..filter.clone()
+    });
+    let filter = narrowed.as_ref().unwrap_or(filter);
+    let columns: Vec<&'static str> = COLUMNS.into_iter().chain(["due_sort", "title_sort"]).collect();
+    let Some(select) = page(filter, sorts, after, limit, &columns) else {
+        return Ok(Vec::new());
+    };
+    let mut tasks = db.all::<Task>(select).await?;
+    people::attach(db, &mut tasks).await?;
+    Ok(tasks)
+}
+
+/// The statement of a page. `columns` holds the sort columns. `None`: the caller can see no project.
+pub(super) fn page(
+    filter: &Filter,
+    sorts: &[Sort],
+    after: Option<&Place>,
+    limit: u64,
+    columns: &[&'static str],
+) -> Option<SelectStatement> {
     let mut branches: Vec<SelectStatement> = scopes(filter)
         .iter()
         .map(|scope| {
             let mut select = filtered(filter, scope);
-            select.columns(COLUMNS).columns(SORT_COLUMNS);
+            select.columns(columns.iter().copied());
             if let Some(place) = after {
                 select.cond_where(beyond(sorts, place));
             }
@@ -149,18 +195,12 @@ pub(crate) async fn list(db: &Db, filter: &Filter, sorts: &[Sort], after: Option
             select
         })
         .collect();
-    let select = match branches.len() {
-        0 => return Ok(Vec::new()),
-        1 => branches.remove(0),
-        _ => merged(branches, sorts, limit),
-    };
-    let mut tasks = db.all::<Task>(select).await?;
-    people::attach(db, &mut tasks).await?;
-    Ok(tasks)
+    match branches.len() {
+        0 => None,
+        1 => Some(branches.remove(0)),
+        _ => Some(merged(branches, sorts, limit, columns)),
+    }
 }
-
-/// Columns that only sorting needs, for the merge of branches.
-const SORT_COLUMNS: [&str; 2] = ["due_sort", "title_sort"];
 
 /// Most branches of one list.
 const MAX_BRANCHES: usize = 16;
@@ -172,14 +212,14 @@ struct Scope {
 }
 
 /// Cuts a list into parts that each walk one index in the order of the page and stop after a page: project by project
-/// or workspace by workspace. In one piece, the engine would read and sort every task the caller can see. A text search
-/// stays in one piece, because the few tasks with the words are the better start.
+/// or workspace by workspace. In one piece, the engine would read and sort every task the caller can see. Known tasks and
+/// those with a word stay in one piece, because they are the better start.
 fn scopes(filter: &Filter) -> Vec<Scope> {
     let all: Vec<ProjectId> = filter.projects.values().flatten().copied().collect();
     if all.is_empty() {
         return Vec::new();
     }
-    if filter.text.is_some() {
+    if filter.text.is_some() || !filter.ids.is_empty() {
         return vec![Scope {
             workspace: None,
             projects: all,
@@ -207,22 +247,21 @@ fn scopes(filter: &Filter) -> Vec<Scope> {
 
 /// The first `limit` rows of all branches together. Each branch is a subquery of its own, since SQLite allows neither
 /// ORDER BY nor LIMIT inside a compound select.
-fn merged(branches: Vec<SelectStatement>, sorts: &[Sort], limit: u64) -> SelectStatement {
+fn merged(branches: Vec<SelectStatement>, sorts: &[Sort], limit: u64, columns: &[&'static str]) -> SelectStatement {
     let mut branches = branches.into_iter().map(|branch| {
         Query::select()
-            .columns(COLUMNS)
-            .columns(SORT_COLUMNS)
+            .columns(columns.iter().copied())
             .from_subquery(branch, "branch")
             .take()
     });
     let mut union = branches.next().unwrap_or_else(|| Query::select().take());
     union.unions(branches.map(|branch| (UnionType::All, branch)));
-    let mut select = Query::select().columns(COLUMNS).from_subquery(union, "page").take();
+    let mut select = Query::select().columns(columns.iter().copied()).from_subquery(union, "page").take();
     ordered(&mut select, sorts, limit);
     select
 }
 
-fn ordered(select: &mut SelectStatement, sorts: &[Sort], limit: u64) {
+pub(super) fn ordered(select: &mut SelectStatement, sorts: &[Sort], limit: u64) {
     for sort in sorts {
         select.order_by(sort.key.column(), direction(sort.descending));
     }
@@ -274,7 +313,13 @@ fn beyond(sorts: &[Sort], place: &Place) -> Condition {
 
 fn filtered(filter: &Filter, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
-    select.from("tasks");
+    match &filter.text {
+        Some(text) => search::from_matching(&mut select, filter, text),
+        None => _ = select.from("tasks"),
+    }
+    if !filter.ids.is_empty() {
+        select.and_where(Expr::col("id").is_in(padded(filter.ids.iter().copied())));
+    }
     select.and_where_option(scope.workspace.map(|workspace| Expr::col("workspace_id").eq(id(workspace))));
     match scope.projects[..] {
         [project] => select.and_where(Expr::col("project_id").eq(id(project))),
@@ -298,9 +343,6 @@ fn filtered(filter: &Filter, scope: &Scope) -> SelectStatement {
     columns_in(&mut select, filter);
     times(&mut select, filter);
     links(&mut select, filter);
-    if let Some(text) = &filter.text {
-        select.cond_where(matches_text(filter, text));
-    }
     select
 }
 
@@ -356,38 +398,4 @@ fn linked<T: EntityId>(table: &'static str, column: &'static str, ids: &[T]) -> 
         .from(table)
         .and_where(Expr::col(column).is_in(padded(ids.iter().copied())))
         .take()
-}
-
-fn matches_text(filter: &Filter, text: &TextFilter) -> Condition {
-    let mut words = Condition::all();
-    let with_term = |condition: Condition| {
-        let select = Query::select()
-            .column("task_id")
-            .from("task_terms")
-            .and_where(Expr::col("workspace_id").is_in(padded(filter.projects.keys().copied())))
-            .cond_where(condition)
-            .take();
-        Expr::col("id").in_subquery(select)
-    };
-    for word in &text.query.words {
-        words = words.add(with_term(Condition::all().add(Expr::col("term").eq(word.as_str()))));
-    }
-    if let Some(prefix) = &text.query.prefix {
-        let range = Condition::all()
-            .add(Expr::col("term").gte(prefix.as_str()))
-            .add(Expr::col("term").lte(terms::prefix_end(prefix)));
-        words = words.add(with_term(range));
-    }
-    if text.query == terms::Query::default() {
-        // Nothing but punctuation: nothing can match.
-        words = words.add(Expr::val(1_i32).eq(0_i32));
-    }
-    match &text.key {
-        Some((projects, number)) if !projects.is_empty() => Condition::any().add(words).add(
-            Expr::col("project_id")
-                .is_in(padded(projects.iter().copied()))
-                .and(Expr::col("number").eq(*number)),
-        ),
-        _ => words,
-    }
 }

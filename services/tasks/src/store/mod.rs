@@ -7,6 +7,8 @@ pub(crate) mod labels;
 pub(crate) mod list;
 pub(crate) mod people;
 pub(crate) mod purge;
+pub(crate) mod refold;
+pub(crate) mod search;
 pub(crate) mod states;
 pub(crate) mod tasks;
 pub(crate) mod terms;

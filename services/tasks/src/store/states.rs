@@ -3,7 +3,7 @@
 use kernel::Timestamp;
 use kernel::ids::WorkspaceId;
 use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
-use sea_query::{Expr, ExprTrait, Order, Query, UpdateStatement};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement};
 
 use super::{id, micros};
 use crate::model::{MAX_STATES, State, StateId, terms};
@@ -24,9 +24,8 @@ impl FromRow for State {
     }
 }
 
-/// All states of a workspace in board order.
-pub(crate) async fn list(db: &Db, workspace_id: WorkspaceId) -> Result<Vec<State>, DbError> {
-    let select = Query::select()
+pub(super) fn select() -> SelectStatement {
+    Query::select()
         .columns([
             "id",
             "workspace_id",
@@ -39,11 +38,17 @@ pub(crate) async fn list(db: &Db, workspace_id: WorkspaceId) -> Result<Vec<State
             "updated_at",
         ])
         .from("task_states")
+        .take()
+}
+
+/// All states of a workspace in board order.
+pub(crate) async fn list(db: &Db, workspace_id: WorkspaceId) -> Result<Vec<State>, DbError> {
+    let mut select = select();
+    select
         .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
         .order_by("position", Order::Asc)
         .order_by("name", Order::Asc)
-        .limit(MAX_STATES as u64 + 1)
-        .take();
+        .limit(MAX_STATES as u64 + 1);
     db.all(select).await
 }
 

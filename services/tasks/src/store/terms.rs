@@ -2,14 +2,34 @@
 
 use std::collections::BTreeSet;
 
-use platform::db::Unit;
+use kernel::ids::TaskId;
+use platform::db::{Db, DbError, FromRow, Row, Unit};
 use sea_query::{Expr, ExprTrait, OnConflict, Query, Value};
 
-use super::id;
+use super::{id, padded};
 use crate::model::Task;
 
 /// Rows per INSERT: well below every engine's limit of bound values.
 const CHUNK: usize = 250;
+
+/// The terms these tasks are found by.
+pub(crate) async fn list(db: &Db, tasks: &[TaskId]) -> Result<Vec<(TaskId, String)>, DbError> {
+    struct TermRow(TaskId, String);
+    impl FromRow for TermRow {
+        fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+            Ok(Self(row.id(0)?, row.get(1)?))
+        }
+    }
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = Query::select()
+        .columns(["task_id", "term"])
+        .from("task_terms")
+        .and_where(Expr::col("task_id").is_in(padded(tasks.iter().copied())))
+        .take();
+    Ok(db.all::<TermRow>(select).await?.into_iter().map(|row| (row.0, row.1)).collect())
+}
 
 pub(crate) fn add(unit: &mut Unit, task: &Task, terms: &BTreeSet<String>) {
     let terms: Vec<&String> = terms.iter().collect();

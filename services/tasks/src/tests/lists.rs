@@ -1,4 +1,4 @@
-//! Lists and search.
+//! Lists: filters and what a list shows. Helpers for the other tests of lists.
 
 use kernel::ids::ProjectId;
 use platform::db::count_statements;
@@ -10,15 +10,15 @@ use crate::service::list::{Criteria, Expand, Person, Shape};
 use crate::store::list::{Archived, Parent, Sort, SortKey};
 use crate::view::TaskItem;
 
-fn page(limit: u64) -> Shape {
+pub(super) fn page(limit: u64) -> Shape {
     Shape { limit, ..Shape::default() }
 }
 
-fn sort(key: SortKey, descending: bool) -> Sort {
+pub(super) fn sort(key: SortKey, descending: bool) -> Sort {
     Sort { key, descending }
 }
 
-async fn titles(world: &World, criteria: Criteria) -> Vec<String> {
+pub(super) async fn titles(world: &World, criteria: Criteria) -> Vec<String> {
     let criteria = Criteria {
         sorts: if criteria.sorts.is_empty() {
             vec![sort(SortKey::Number, false)]
@@ -34,7 +34,7 @@ async fn titles(world: &World, criteria: Criteria) -> Vec<String> {
         .collect()
 }
 
-fn value(item: TaskItem) -> Value {
+pub(super) fn value(item: TaskItem) -> Value {
     serde_json::to_value(item).unwrap()
 }
 
@@ -247,186 +247,6 @@ async fn every_filter_finds_exactly_its_tasks() {
 }
 
 #[tokio::test]
-async fn nobody_sees_tasks_of_projects_they_cannot_read() {
-    let world = world().await;
-    world.create(json!({"title": "Hidden treasure"})).await;
-    let criteria = || Criteria {
-        q: Some("treasure".into()),
-        sorts: vec![sort(SortKey::CreatedAt, true)],
-        ..Criteria::default()
-    };
-    let seen = world
-        .service
-        .list_tasks(&world.caller(world.viewer), criteria(), page(10))
-        .await
-        .unwrap();
-    assert_eq!(seen.items.len(), 1);
-    let hidden = world
-        .service
-        .list_tasks(&world.caller(world.stranger), criteria(), page(10))
-        .await
-        .unwrap();
-    assert!(hidden.items.is_empty());
-}
-
-#[tokio::test]
-async fn search_folds_case_and_accents_and_completes_the_last_word() {
-    let world = world().await;
-    world
-        .create(json!({"title": "Café menu", "description": "The **Überraschung** for Łódź"}))
-        .await;
-    world.tick();
-    let second = world
-        .service
-        .create_task(&world.ann(), world.other_project_id, body(json!({"title": "Cafeteria keys"})))
-        .await
-        .unwrap()
-        .body;
-    let find = async |q: &str| {
-        titles(
-            &world,
-            Criteria {
-                q: Some(q.into()),
-                sorts: vec![sort(SortKey::CreatedAt, false)],
-                ..Criteria::default()
-            },
-        )
-        .await
-    };
-    assert_eq!(find("CAFE").await, ["Café menu", "Cafeteria keys"]);
-    assert_eq!(find("cafe ").await, ["Café menu"]);
-    assert_eq!(find("menu cafe").await, ["Café menu"]);
-    assert_eq!(find("menu keys").await, Vec::<String>::new());
-    assert_eq!(find("uberr").await, ["Café menu"]);
-    assert_eq!(find("xyz-1").await, ["Cafeteria keys"]);
-    assert_eq!(find("%").await, Vec::<String>::new());
-    world.patch(second.id, json!({"title": "Restaurant keys"})).await.unwrap();
-    assert_eq!(find("cafeteria").await, Vec::<String>::new());
-    assert_eq!(find("restau").await, ["Restaurant keys"]);
-}
-
-#[tokio::test]
-async fn pages_of_every_sort_are_complete_without_repetition() {
-    let world = world().await;
-    for i in 0..23 {
-        let due = if i % 3 == 0 {
-            Value::Null
-        } else {
-            json!(format!("2026-04-{:02}", 1 + i % 4))
-        };
-        let priority = ["none", "high", "low"][i % 3];
-        // Tasks of the same microsecond, too.
-        let command = body(json!({"title": format!("Täsk {}", i % 5), "due_date": due, "priority": priority}));
-        if i % 4 == 0 {
-            world.tick();
-        }
-        world.service.create_task(&world.ann(), world.project_id, command).await.unwrap();
-    }
-    let keys = [
-        SortKey::CreatedAt,
-        SortKey::UpdatedAt,
-        SortKey::DueAt,
-        SortKey::Priority,
-        SortKey::Position,
-        SortKey::Number,
-        SortKey::Title,
-    ];
-    let mut sorts: Vec<Vec<Sort>> = keys
-        .iter()
-        .flat_map(|key| [vec![sort(*key, false)], vec![sort(*key, true)]])
-        .collect();
-    sorts.push(vec![
-        sort(SortKey::Priority, true),
-        sort(SortKey::DueAt, false),
-        sort(SortKey::Title, true),
-    ]);
-    for sorts in sorts {
-        let criteria = || Criteria {
-            sorts: sorts.clone(),
-            ..Criteria::default()
-        };
-        let whole = world.service.list_tasks(&world.ann(), criteria(), page(200)).await.unwrap();
-        let whole: Vec<Value> = whole.items.into_iter().map(value).collect();
-        assert_eq!(whole.len(), 23);
-        let (mut paged, mut cursor) = (Vec::new(), None);
-        loop {
-            let shape = Shape {
-                cursor,
-                include_total: true,
-                ..page(4)
-            };
-            let page = world.service.list_tasks(&world.ann(), criteria(), shape).await.unwrap();
-            assert_eq!(page.total, Some(23));
-            paged.extend(page.items.into_iter().map(value));
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        assert_eq!(paged, whole, "{sorts:?}");
-    }
-    let due = titles_by_due(&world).await;
-    assert!(
-        due.iter().skip_while(|due| !due.is_null()).all(Value::is_null),
-        "without a due date last: {due:?}"
-    );
-}
-
-async fn titles_by_due(world: &World) -> Vec<Value> {
-    let criteria = Criteria {
-        sorts: vec![sort(SortKey::DueAt, false)],
-        ..Criteria::default()
-    };
-    let page = world.service.list_tasks(&world.ann(), criteria, page(200)).await.unwrap();
-    page.items.into_iter().map(|item| value(item)["due_at"].clone()).collect()
-}
-
-#[tokio::test]
-async fn a_cursor_belongs_to_its_filter_sort_and_person() {
-    let world = world().await;
-    for i in 0..3 {
-        world.create(json!({ "title": i.to_string() })).await;
-    }
-    let criteria = |q: Option<&str>, descending| Criteria {
-        q: q.map(str::to_owned),
-        sorts: vec![sort(SortKey::CreatedAt, descending)],
-        ..Criteria::default()
-    };
-    let first = world.service.list_tasks(&world.ann(), criteria(None, true), page(1)).await.unwrap();
-    let with = |cursor: &Option<String>| Shape {
-        cursor: cursor.clone(),
-        ..page(1)
-    };
-    assert!(
-        world
-            .service
-            .list_tasks(&world.ann(), criteria(None, true), with(&first.next_cursor))
-            .await
-            .is_ok()
-    );
-    for result in [
-        world
-            .service
-            .list_tasks(&world.ann(), criteria(None, false), with(&first.next_cursor))
-            .await,
-        world
-            .service
-            .list_tasks(&world.ann(), criteria(Some("x"), true), with(&first.next_cursor))
-            .await,
-        world
-            .service
-            .list_tasks(&world.caller(world.viewer), criteria(None, true), with(&first.next_cursor))
-            .await,
-        world
-            .service
-            .list_tasks(&world.ann(), criteria(None, true), with(&Some("AAAA".into())))
-            .await,
-    ] {
-        assert_eq!(result.unwrap_err().kind.http_status(), 400);
-    }
-}
-
-#[tokio::test]
 async fn a_list_costs_a_fixed_number_of_statements() {
     let world = world().await;
     let labels = [world.label("a").await, world.label("b").await];
@@ -470,7 +290,7 @@ async fn a_list_costs_a_fixed_number_of_statements() {
     assert_eq!(costs, [4, 4]);
 }
 
-fn by_number() -> Criteria {
+pub(super) fn by_number() -> Criteria {
     Criteria {
         sorts: vec![sort(SortKey::Number, false)],
         ..Criteria::default()
@@ -499,46 +319,4 @@ async fn fields_and_expansions_shape_the_items() {
         page.items.into_iter().map(value).collect::<Vec<_>>(),
         [json!({"id": task.id, "title": "a", "due_at": null, "assignees": [{"id": world.owner, "name": name}]})]
     );
-}
-
-/// However the statement is cut into parts (by project, by workspace, not at all), the list is the same.
-#[tokio::test]
-async fn lists_span_any_number_of_projects_and_workspaces() {
-    let world = world().await;
-    let mut expected = Vec::new();
-    for (workspaces, projects) in [(1, 3), (2, 12), (3, 10), (20, 22)] {
-        let known = world.neighbour.projects.lock().unwrap().len();
-        for i in known..projects {
-            // Spread over the first workspaces; new ones as they are asked for.
-            let workspace_id = if i % workspaces == 0 {
-                world.workspace_id
-            } else {
-                world.extra_workspace(i % workspaces)
-            };
-            world.extra_project(workspace_id, i);
-        }
-        let ids: Vec<ProjectId> = world.neighbour.projects.lock().unwrap().keys().copied().collect();
-        for id in ids {
-            world.tick();
-            let title = format!("Task {}", expected.len());
-            let command = body(json!({ "title": title, "priority": (["low", "high"])[expected.len() % 2] }));
-            world.service.create_task(&world.ann(), id, command).await.unwrap();
-            expected.push(title);
-        }
-        let (mut seen, mut cursor) = (Vec::new(), None);
-        loop {
-            let criteria = Criteria {
-                sorts: vec![sort(SortKey::CreatedAt, false)],
-                ..Criteria::default()
-            };
-            let shape = Shape { cursor, ..page(7) };
-            let page = world.service.list_tasks(&world.ann(), criteria, shape).await.unwrap();
-            seen.extend(page.items.into_iter().map(|item| value(item)["title"].as_str().unwrap().to_owned()));
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        assert_eq!(seen, expected, "{workspaces} workspaces, {projects} projects");
-    }
 }

@@ -354,3 +354,28 @@ async fn other_services_get_summaries_without_deleted_tasks() {
         ("ABC-1", vec![world.owner])
     );
 }
+
+#[tokio::test]
+async fn due_dates_lie_in_years_that_have_moments_in_every_zone() {
+    let world = world().await;
+    let refused = async |command| field_codes(world.service.create_task(&world.ann(), world.project_id, body(command)).await);
+    for date in ["9999-12-31", "0000-06-01"] {
+        assert_eq!(
+            refused(json!({"title": "a", "due_date": date})).await,
+            ["/due_date out_of_range"],
+            "{date}"
+        );
+    }
+    for at in ["9999-01-01T00:00:00Z", "9999-12-30T22:00:00Z", "0000-12-31T23:00:00Z"] {
+        assert_eq!(refused(json!({"title": "a", "due_at": at})).await, ["/due_at out_of_range"], "{at}");
+    }
+    let task = world.create(json!({"title": "a", "due_date": "9998-12-31"})).await;
+    assert_eq!(task.due_at.unwrap().to_string(), "9998-12-31T22:59:59.999999Z");
+    for (patch, code) in [
+        (json!({"due_date": "9999-12-31"}), "/due_date out_of_range"),
+        (json!({"due_at": "9999-06-01T00:00:00Z"}), "/due_at out_of_range"),
+    ] {
+        assert_eq!(field_codes(world.patch(task.id, patch).await), [code]);
+    }
+    assert_eq!(world.read(task.id).await, task);
+}
