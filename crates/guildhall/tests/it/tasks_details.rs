@@ -190,7 +190,8 @@ async fn a_batch_is_all_or_nothing_and_takes_no_array_for_an_object() {
     ] {
         let answer = bob.post("/v1/tasks/batch", json!({"operations": [operation]})).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{operation}: {answer:#?}");
-        assert_eq!(answer.body["errors"][0]["pointer"], "/operations/0", "{operation}: {answer:#?}");
+        let pointer = answer.body["errors"][0]["pointer"].as_str().unwrap();
+        assert!(pointer.starts_with("/operations/0"), "{operation}: {answer:#?}");
     }
     assert_eq!(titles(bob.get(&team.tasks()).await.items()), ["Stays"]);
     let document = team.app.anonymous().get("/openapi.json").await.expect(StatusCode::OK).body;

@@ -6,6 +6,7 @@ mod comments;
 mod lifecycle;
 mod lists;
 mod pages;
+mod prepare;
 mod reactions;
 mod search;
 mod settings;
