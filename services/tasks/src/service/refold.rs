@@ -81,7 +81,7 @@ impl TasksService {
             match self.db.apply(unit).await {
                 Ok(_) => {}
                 Err(error) if error.is_unique() => {
-                    tracing::warn!(?kind, "two names of a workspace differ only in case by the present rule")
+                    tracing::warn!(?kind, "two names of a workspace differ only in case by the present rule");
                 }
                 Err(error) => return Err(error.into()),
             }
