@@ -84,6 +84,8 @@ catalog! {
         TaskArchived => "task.archived",
         TaskDeleted => "task.deleted",
         TaskRestored => "task.restored",
+        TaskRelated => "task.related",
+        TaskUnrelated => "task.unrelated",
         TaskDueSoon => "task.due_soon",
         TaskOverdue => "task.overdue",
         CommentCreated => "comment.created",

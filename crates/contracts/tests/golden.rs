@@ -215,6 +215,16 @@ fn tasks_samples() -> Vec<Sample> {
         }),
         sample(&tasks::TaskDeleted { task: task() }),
         sample(&tasks::TaskRestored { task: task() }),
+        sample(&tasks::TaskRelated {
+            task: task(),
+            relation: "blocks".into(),
+            other_id: id::<TaskId>(0x401),
+        }),
+        sample(&tasks::TaskUnrelated {
+            task: task(),
+            relation: "duplicated_by".into(),
+            other_id: id::<TaskId>(0x401),
+        }),
         sample(&tasks::TaskDueSoon {
             task: task(),
             due_at: NOON,

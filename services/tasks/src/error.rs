@@ -32,6 +32,16 @@ pub(crate) enum TasksError {
     SubtreeTooLarge,
     #[error("There is no room between these neighbours; move one of them first.")]
     NoRoom,
+    #[error("There is no such kind of relation.")]
+    UnknownRelation,
+    #[error("A task cannot be related to itself.")]
+    RelatedToItself,
+    #[error("The relation would close a cycle.")]
+    RelationCycle,
+    #[error("One of the tasks has as many relations as a task can have.")]
+    TooManyRelations,
+    #[error("Too many tasks hang together by such relations to find out whether this one closes a cycle.")]
+    RelationGraphTooLarge,
     #[error("Tasks are in this state; move them first.")]
     StateInUse,
     #[error("The default state cannot be deleted; make another one the default first.")]
@@ -60,6 +70,11 @@ impl TasksError {
             Self::ParentDeleted => (Conflict, "tasks.task.parent_deleted"),
             Self::SubtreeTooLarge => (Conflict, "tasks.task.subtree_too_large"),
             Self::NoRoom => (Conflict, "tasks.task.no_room"),
+            Self::UnknownRelation => (NotFound, "tasks.relation.unknown"),
+            Self::RelatedToItself => (Conflict, "tasks.relation.to_itself"),
+            Self::RelationCycle => (Conflict, "tasks.relation.cycle"),
+            Self::TooManyRelations => (Conflict, "tasks.relation.too_many"),
+            Self::RelationGraphTooLarge => (Conflict, "tasks.relation.graph_too_large"),
             Self::StateInUse => (Conflict, "tasks.state.in_use"),
             Self::StateIsDefault => (Conflict, "tasks.state.is_default"),
             Self::TooManyStates => (Conflict, "tasks.state.too_many"),

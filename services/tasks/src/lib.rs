@@ -5,6 +5,7 @@
 //! - `version` grows with everything the API shows of a task, its counters included, so the `ETag` is strong.
 //! - `status` is always the meaning of the task's state; a state never changes its meaning.
 //! - Sub-tasks lie in the project of their parent, form no cycle and at most five levels.
+//! - Going along `blocks` never leads back to where one came from, and neither does going along `duplicates`.
 //! - Every change writes rows, history, search terms, events and reminders in one [`platform::db::Unit`]; a change
 //!   that changes nothing writes nothing and announces nothing.
 //!
@@ -41,7 +42,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "tasks",
-    migrations: platform::migrations!["0001_init", "0002_search"],
+    migrations: platform::migrations!["0001_init", "0002_search", "0003_relations"],
     unique_rules: &[
         UniqueRule {
             constraint: "task_states_name_unique",

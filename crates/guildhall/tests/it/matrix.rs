@@ -174,6 +174,9 @@ fn task_rows() -> Vec<Row> {
         row("PUT", "/v1/tasks/{task_id}/assignees/{user_id}", Collaborator),
         row("DELETE", "/v1/tasks/{task_id}/assignees/{user_id}", Collaborator),
         row("GET", "/v1/tasks/{task_id}/activity", Viewer),
+        row("GET", "/v1/tasks/{task_id}/relations", Viewer),
+        row("PUT", "/v1/tasks/{task_id}/relations/{relation}/{other_id}", Collaborator),
+        row("DELETE", "/v1/tasks/{task_id}/relations/{relation}/{other_id}", Collaborator),
         row("GET", "/v1/tasks/{task_id}/comments", Viewer),
         row("POST", "/v1/tasks/{task_id}/comments", Collaborator).body(json!({ "body": "Hear, hear" })),
         row("GET", "/v1/comments/{comment_id}", Viewer),
@@ -225,6 +228,7 @@ impl World {
             json!({ "title": "Turn", "assignee_ids": [viewer.user_id] }),
         )
         .await;
+        let second = owner.task(&project, "Return").await;
         let comment = create(&format!("/v1/tasks/{}/comments", task.id()), json!({ "body": "Round and round" })).await;
         let label = create(&format!("{base}/labels"), json!({ "name": "bug", "color": "#cc3333" })).await;
         let state = create(&format!("{base}/states"), json!({ "name": "In review", "status": "in_progress" })).await;
@@ -249,6 +253,8 @@ impl World {
             ("workspace", workspace),
             ("project", project),
             ("task", task.id()),
+            ("other", second["id"].as_str().expect("an id").to_owned()),
+            ("relation", "blocks".to_owned()),
             ("comment", comment.id()),
             ("label", label.id()),
             ("state", state.id()),

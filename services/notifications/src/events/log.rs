@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use contracts::notifications::events::NotificationCreated;
 use contracts::tasks::events::{
     CommentCreated, CommentDeleted, CommentUpdated, TaskArchived, TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskDueSoon,
-    TaskOverdue, TaskReopened, TaskRestored, TaskSettingsChanged, TaskUpdated,
+    TaskOverdue, TaskRelated, TaskReopened, TaskRestored, TaskSettingsChanged, TaskUnrelated, TaskUpdated,
 };
 use contracts::workspaces::events::{
     MemberAdded, MemberInvited, MemberRemoved, ProjectCreated, ProjectDeleted, ProjectRestored, ProjectUpdated, RoleChanged,
@@ -51,9 +51,11 @@ impl Consumer for EventLogConsumer {
             TaskDeleted::TYPE,
             TaskDueSoon::TYPE,
             TaskOverdue::TYPE,
+            TaskRelated::TYPE,
             TaskReopened::TYPE,
             TaskRestored::TYPE,
             TaskSettingsChanged::TYPE,
+            TaskUnrelated::TYPE,
             TaskUpdated::TYPE,
             WorkspaceDeleted::TYPE,
             WorkspaceRestored::TYPE,

@@ -3,6 +3,7 @@
 mod comments;
 mod labels;
 mod query;
+mod relations;
 mod states;
 mod tasks;
 mod verbs;
@@ -26,6 +27,8 @@ pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
         .routes(routes!(verbs::archive_task, verbs::unarchive_task))
         .routes(routes!(verbs::move_task))
         .routes(routes!(verbs::assign_task, verbs::unassign_task))
+        .routes(routes!(relations::list_relations))
+        .routes(routes!(relations::relate_tasks, relations::unrelate_tasks))
         .routes(routes!(comments::list_comments, comments::create_comment))
         .routes(routes!(comments::get_comment, comments::update_comment, comments::delete_comment))
         .routes(routes!(comments::list_activity))

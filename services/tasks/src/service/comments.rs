@@ -177,7 +177,8 @@ impl TasksService {
     }
 }
 
-fn writable(task: &Task, access: &ProjectAccess) -> Result<()> {
+/// What every change next to a task asks: neither it nor its project is archived.
+pub(super) fn writable(task: &Task, access: &ProjectAccess) -> Result<()> {
     writable_project(access)?;
     if task.archived_at.is_some() {
         return Err(TasksError::TaskArchived.into());

@@ -8,6 +8,7 @@ mod draft;
 mod labels;
 pub(crate) mod list;
 mod refold;
+mod relations;
 mod settings;
 mod states;
 mod subtree;

@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod people;
 pub(crate) mod purge;
 pub(crate) mod refold;
+pub(crate) mod relations;
 pub(crate) mod search;
 pub(crate) mod states;
 pub(crate) mod tasks;

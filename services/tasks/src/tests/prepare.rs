@@ -9,11 +9,12 @@ use serde_json::Value;
 use testkit::FixedClock;
 
 use crate::SCHEMA;
+use crate::model::relation::Edge;
 use crate::model::terms::{self, Word};
 use crate::model::{ActivityId, Comment, Due, Label, LabelId, Priority, State, StateId, Status, Task};
 use crate::store::list::{Archived, Filter, Named, Parent, Place, Sort, SortKey, TextFilter};
 use crate::store::tasks::{BoardScope, Counts, Reminder};
-use crate::store::{activity, comments, labels, list, people, purge, refold, search, states, tasks, terms as index};
+use crate::store::{activity, comments, labels, list, people, purge, refold, relations, search, states, tasks, terms as index};
 
 const GUARD: Guard = Guard::conflict("test", "A guard of the test.");
 
@@ -117,6 +118,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         lists(&things, db).await;
         settings(&things, db, unit).await;
         around_a_task(&things, db, unit).await;
+        related(&things, db, unit).await;
         clean_up(&things, db, unit).await;
     })
     .await;
@@ -311,6 +313,26 @@ async fn around_a_task(things: &Things, db: &Db, unit: &mut Unit) {
     let _ = people::attach(db, &mut [task.clone()]).await;
     let _ = people::list_assigned(db, things.workspace, things.user, 10).await;
     let _ = index::list(db, &[task.id]).await;
+}
+
+async fn related(things: &Things, db: &Db, unit: &mut Unit) {
+    let (workspace, task) = (things.workspace, &things.task);
+    let row = relations::RelationRow {
+        workspace_id: workspace,
+        edge: Edge::Blocks,
+        source_id: task.id,
+        target_id: task.id,
+        creator_id: Some(things.user),
+        created_at: task.created_at,
+    };
+    let _ = relations::list(db, workspace, task.id, 10).await;
+    let _ = relations::count(db, task.id).await;
+    let _ = relations::find(db, Edge::Blocks, task.id, task.id).await;
+    let _ = relations::list_targets(db, Edge::Blocks, &[task.id], 10).await;
+    let _ = relations::graph_version(db, workspace).await;
+    relations::insert(unit, &row);
+    relations::delete(unit, &row, GUARD);
+    relations::grow_graph(unit, workspace, 1, GUARD);
 }
 
 async fn clean_up(things: &Things, db: &Db, unit: &mut Unit) {

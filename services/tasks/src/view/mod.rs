@@ -1,5 +1,9 @@
 //! What the API shows.
 
+mod relations;
+
+pub use relations::{RelatedTaskView, RelationList, RelationView};
+
 use kernel::Timestamp;
 use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};
 use serde::Serialize;
@@ -319,7 +323,7 @@ pub struct ActivityView {
     /// Absent when the system did it.
     pub actor_id: Option<UserId>,
     /// `created`, `updated`, `completed`, `reopened`, `archived`, `unarchived`, `deleted`, `restored`,
-    /// `comment_created`, `comment_updated` or `comment_deleted`; more may follow.
+    /// `comment_created`, `comment_updated`, `comment_deleted`, `relation_added` or `relation_removed`; more may follow.
     #[schema(example = "updated")]
     pub kind: String,
     /// The changed member, for `updated`, `completed` and `reopened`.
