@@ -66,6 +66,8 @@ pub enum Permission {
     /// Delete or edit what somebody else wrote.
     CommentModerate,
     LabelManage,
+    /// Make, change and delete views that others see.
+    ViewShare,
     /// Send the workspace's events to other programs, and see what was sent.
     WebhookManage,
     LeadRead,
@@ -94,6 +96,7 @@ text_enum!(Permission {
     CommentWrite => "comment.write",
     CommentModerate => "comment.moderate",
     LabelManage => "label.manage",
+    ViewShare => "view.share",
     WebhookManage => "webhook.manage",
     LeadRead => "lead.read",
     LeadWrite => "lead.write",
@@ -106,7 +109,9 @@ impl Permission {
     pub const fn minimum_role(self) -> Option<Role> {
         Some(match self {
             Self::WorkspaceRead | Self::MemberList | Self::ProjectRead | Self::TaskRead => Role::Viewer,
-            Self::ProjectCreate | Self::TaskWrite | Self::TaskDelete | Self::CommentWrite | Self::LabelManage => Role::Collaborator,
+            Self::ProjectCreate | Self::TaskWrite | Self::TaskDelete | Self::CommentWrite | Self::LabelManage | Self::ViewShare => {
+                Role::Collaborator
+            }
             Self::WorkspaceUpdate
             | Self::WorkspaceDelete
             | Self::WorkspaceTransfer

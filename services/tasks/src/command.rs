@@ -9,6 +9,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::{LabelId, Priority, StateId, Status};
+use crate::view::Visibility;
 
 /// A new task.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -268,6 +269,57 @@ pub struct UpdateState {
     pub position: Field<i32>,
     /// `true` makes it the default in place of the present one; there is always one, so `false` is only accepted for
     /// a state that is not the default.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    pub is_default: Field<bool>,
+}
+
+/// A new saved view.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Urgent and mine", "query": "status=open,in_progress&assignee=me&sort=-priority,due_at", "visibility": "shared"}))]
+pub struct CreateView {
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
+    pub name: String,
+    /// Filters and sort in the words of `GET /v1/tasks`, percent-encoded as there; without those of a page (`limit`,
+    /// `cursor`, `fields`, `expand`, `include_total`) and without `workspace_id`.
+    #[schema(max_length = 2000, example = "status=open,in_progress&assignee=me&sort=-priority,due_at")]
+    pub query: String,
+    /// The view shows only this project and belongs to it.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// `personal` when left out.
+    #[serde(default)]
+    pub visibility: Option<Visibility>,
+    /// After all others when left out.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub position: Option<i32>,
+    /// Takes the place of the default there is.
+    #[serde(default)]
+    pub is_default: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"is_default": true}))]
+pub struct UpdateView {
+    #[serde(default)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
+    pub name: Field<String>,
+    #[serde(default)]
+    #[schema(value_type = String, required = false, max_length = 2000)]
+    pub query: Field<String>,
+    #[serde(default)]
+    #[schema(value_type = Visibility, required = false)]
+    pub visibility: Field<Visibility>,
+    #[serde(default)]
+    #[schema(value_type = i32, required = false, minimum = 0, maximum = 1_000_000)]
+    pub position: Field<i32>,
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     pub is_default: Field<bool>,

@@ -42,6 +42,14 @@ pub(crate) enum TasksError {
     TooManyRelations,
     #[error("Too many tasks hang together by such relations to find out whether this one closes a cycle.")]
     RelationGraphTooLarge,
+    #[error("There is no such view.")]
+    ViewNotFound,
+    #[error("Only who made a shared view can make it personal.")]
+    NotViewOwner,
+    #[error("There are as many views as there can be.")]
+    TooManyViews,
+    #[error("The view was saved by an older version and cannot be read any more; save its query anew.")]
+    ViewUnreadable,
     #[error("Tasks are in this state; move them first.")]
     StateInUse,
     #[error("The default state cannot be deleted; make another one the default first.")]
@@ -75,6 +83,10 @@ impl TasksError {
             Self::RelationCycle => (Conflict, "tasks.relation.cycle"),
             Self::TooManyRelations => (Conflict, "tasks.relation.too_many"),
             Self::RelationGraphTooLarge => (Conflict, "tasks.relation.graph_too_large"),
+            Self::ViewNotFound => (NotFound, "tasks.view.not_found"),
+            Self::NotViewOwner => (Forbidden, "tasks.view.not_owner"),
+            Self::TooManyViews => (Conflict, "tasks.view.too_many"),
+            Self::ViewUnreadable => (Conflict, "tasks.view.unreadable"),
             Self::StateInUse => (Conflict, "tasks.state.in_use"),
             Self::StateIsDefault => (Conflict, "tasks.state.is_default"),
             Self::TooManyStates => (Conflict, "tasks.state.too_many"),

@@ -21,6 +21,7 @@ mod events;
 mod http;
 mod jobs;
 mod model;
+mod query;
 mod service;
 mod store;
 mod view;
@@ -42,7 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "tasks",
-    migrations: platform::migrations!["0001_init", "0002_search", "0003_relations"],
+    migrations: platform::migrations!["0001_init", "0002_search", "0003_relations", "0004_views"],
     unique_rules: &[
         UniqueRule {
             constraint: "task_states_name_unique",
@@ -64,6 +65,13 @@ pub const SCHEMA: Schema = Schema {
             pointer: "/name",
             code: "tasks.label.name_taken",
             detail: "Another label of the workspace has this name.",
+        },
+        UniqueRule {
+            constraint: "task_views_default_unique",
+            columns: "task_views.default_for",
+            pointer: "/is_default",
+            code: "tasks.view.default_changed",
+            detail: "The default view changed meanwhile; read the views again.",
         },
     ],
 };

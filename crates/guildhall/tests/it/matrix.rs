@@ -134,6 +134,12 @@ fn workspace_rows() -> Vec<Row> {
         row("PATCH", "/v1/workspaces/{workspace_id}/states/{state_id}", Collaborator).body(json!({ "name": "Checked" })),
         row("DELETE", "/v1/workspaces/{workspace_id}/states/{state_id}", Collaborator),
         row("GET", "/v1/workspaces/{workspace_id}/tasks/{key}", Viewer),
+        row("GET", "/v1/workspaces/{workspace_id}/views", Viewer),
+        row("POST", "/v1/workspaces/{workspace_id}/views", Viewer).body(json!({ "name": "Mine", "query": "assignee=me" })),
+        row("GET", "/v1/workspaces/{workspace_id}/views/{view_id}", Viewer),
+        row("GET", "/v1/workspaces/{workspace_id}/views/{view_id}/tasks", Viewer),
+        row("PATCH", "/v1/workspaces/{workspace_id}/views/{view_id}", Collaborator).body(json!({ "name": "Ours" })),
+        row("DELETE", "/v1/workspaces/{workspace_id}/views/{view_id}", Collaborator),
         row("GET", "/v1/events", Viewer).query("?workspace_id=$workspace"),
     ]
 }
@@ -232,6 +238,8 @@ impl World {
         let comment = create(&format!("/v1/tasks/{}/comments", task.id()), json!({ "body": "Round and round" })).await;
         let label = create(&format!("{base}/labels"), json!({ "name": "bug", "color": "#cc3333" })).await;
         let state = create(&format!("{base}/states"), json!({ "name": "In review", "status": "in_progress" })).await;
+        let view = json!({ "name": "Open", "query": "status=open", "visibility": "shared" });
+        let view = create(&format!("{base}/views"), view).await;
         let invitation = create(&format!("{base}/invitations"), json!({ "role": "viewer" })).await;
         let member = json!({ "role": "viewer" });
         let answer = owner
@@ -256,6 +264,7 @@ impl World {
             ("other", second["id"].as_str().expect("an id").to_owned()),
             ("relation", "blocks".to_owned()),
             ("comment", comment.id()),
+            ("view", view.id()),
             ("label", label.id()),
             ("state", state.id()),
             ("invitation", invitation.id()),

@@ -175,7 +175,8 @@ pub(super) fn unknown_parameter(name: &str) -> Error {
     malformed(name, "unknown_parameter", "is not a known query parameter".into())
 }
 
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
+/// Reads a query string as [`Query`] does; also for one that was saved.
+pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
     let mut seen = std::collections::HashSet::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if value.contains(['\0', char::REPLACEMENT_CHARACTER]) || name.contains('\0') {

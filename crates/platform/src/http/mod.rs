@@ -40,7 +40,7 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use config::HttpConfig;
-pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag};
+pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag, parse_query};
 pub use object::{object, objects};
 pub use patch::Field;
 pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};

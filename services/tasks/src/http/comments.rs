@@ -11,9 +11,9 @@ use platform::Caller;
 use platform::db::Reply;
 use platform::http::{Body, IfMatch, Patch, Path, Problem, Query};
 
-use super::query::PageQuery;
 use crate::TasksService;
 use crate::command::WriteComment;
+use crate::query::PageQuery;
 use crate::view::{ActivityView, CommentView};
 
 type Service = State<Arc<TasksService>>;

@@ -11,10 +11,10 @@ use platform::Caller;
 use platform::db::Reply;
 use platform::http::{Body, IfMatch, Patch, Path, Problem, Query};
 
-use super::query::LabelsQuery;
 use crate::TasksService;
 use crate::command::{CreateLabel, UpdateLabel};
 use crate::model::LabelId;
+use crate::query::LabelsQuery;
 use crate::view::LabelView;
 
 type Service = State<Arc<TasksService>>;

@@ -2,11 +2,11 @@
 
 mod comments;
 mod labels;
-mod query;
 mod relations;
 mod states;
 mod tasks;
 mod verbs;
+mod views;
 
 use std::sync::Arc;
 
@@ -36,5 +36,8 @@ pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
         .routes(routes!(labels::get_label, labels::update_label, labels::delete_label))
         .routes(routes!(states::list_states, states::create_state))
         .routes(routes!(states::get_state, states::update_state, states::delete_state))
+        .routes(routes!(views::list_views, views::create_view))
+        .routes(routes!(views::get_view, views::update_view, views::delete_view))
+        .routes(routes!(views::list_view_tasks))
         .with_state(service)
 }

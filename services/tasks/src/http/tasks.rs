@@ -11,9 +11,9 @@ use platform::Caller;
 use platform::db::Reply;
 use platform::http::{Body, IfMatch, Patch, Path, Problem, Query};
 
-use super::query::{GetTaskQuery, ProjectTasksQuery, TasksQuery};
 use crate::TasksService;
 use crate::command::{Batch, CreateTask, UpdateTask};
+use crate::query::{GetTaskQuery, ProjectTasksQuery, TasksQuery};
 use crate::service::BatchView;
 use crate::view::{TaskItem, TaskView};
 

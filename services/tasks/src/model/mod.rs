@@ -4,6 +4,7 @@ pub(crate) mod due;
 pub(crate) mod mentions;
 pub(crate) mod position;
 pub(crate) mod relation;
+pub(crate) mod saved;
 pub(crate) mod terms;
 pub(crate) mod text;
 

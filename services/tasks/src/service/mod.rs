@@ -13,6 +13,7 @@ mod settings;
 mod states;
 mod subtree;
 mod tasks;
+mod views;
 
 pub(crate) use batch::BatchView;
 pub(crate) use draft::{Change, Draft, task_ref};

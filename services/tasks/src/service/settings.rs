@@ -82,8 +82,12 @@ impl TasksService {
 }
 
 pub(super) fn announce<S: Setting>(unit: &mut Unit, setting: &S) {
+    settings_changed(unit, setting.workspace_id(), S::WHAT);
+}
+
+pub(super) fn settings_changed(unit: &mut Unit, workspace_id: WorkspaceId, what: &str) {
     unit.emit(&TaskSettingsChanged {
-        workspace_id: setting.workspace_id(),
-        changed: vec![S::WHAT.to_owned()],
+        workspace_id,
+        changed: vec![what.to_owned()],
     });
 }

@@ -13,6 +13,7 @@ pub(crate) mod search;
 pub(crate) mod states;
 pub(crate) mod tasks;
 pub(crate) mod terms;
+pub(crate) mod views;
 
 use kernel::Timestamp;
 use kernel::ids::EntityId;

@@ -56,7 +56,7 @@ pub(crate) fn delete_tasks(unit: &mut Unit, workspace_id: WorkspaceId, ids: &[Ta
 
 /// What remains of a workspace once its tasks are gone.
 pub(crate) fn delete_settings(unit: &mut Unit, workspace_id: WorkspaceId) {
-    for table in ["labels", "task_states", "task_projects", "task_workspaces"] {
+    for table in ["labels", "task_states", "task_views", "task_projects", "task_workspaces"] {
         let delete = Query::delete()
             .from_table(table)
             .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
@@ -67,10 +67,12 @@ pub(crate) fn delete_settings(unit: &mut Unit, workspace_id: WorkspaceId) {
 
 /// What remains of a project once its tasks are gone.
 pub(crate) fn delete_project(unit: &mut Unit, workspace_id: WorkspaceId, project_id: ProjectId) {
-    let delete = Query::delete()
-        .from_table("task_projects")
-        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
-        .and_where(Expr::col("project_id").eq(id(project_id)))
-        .take();
-    unit.delete(delete);
+    for table in ["task_views", "task_projects"] {
+        let delete = Query::delete()
+            .from_table(table)
+            .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+            .and_where(Expr::col("project_id").eq(id(project_id)))
+            .take();
+        unit.delete(delete);
+    }
 }

@@ -13,3 +13,4 @@ mod search;
 mod settings;
 mod support;
 mod tasks;
+mod views;

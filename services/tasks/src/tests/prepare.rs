@@ -10,11 +10,12 @@ use testkit::FixedClock;
 
 use crate::SCHEMA;
 use crate::model::relation::Edge;
+use crate::model::saved::{SavedView, ViewId};
 use crate::model::terms::{self, Word};
 use crate::model::{ActivityId, Comment, Due, Label, LabelId, Priority, State, StateId, Status, Task};
 use crate::store::list::{Archived, Filter, Named, Parent, Place, Sort, SortKey, TextFilter};
 use crate::store::tasks::{BoardScope, Counts, Reminder};
-use crate::store::{activity, comments, labels, list, people, purge, refold, relations, search, states, tasks, terms as index};
+use crate::store::{activity, comments, labels, list, people, purge, refold, relations, search, states, tasks, terms as index, views};
 
 const GUARD: Guard = Guard::conflict("test", "A guard of the test.");
 
@@ -285,6 +286,29 @@ async fn settings(things: &Things, db: &Db, unit: &mut Unit) {
     labels::insert(unit, label);
     labels::update(unit, label, 1);
     labels::delete(unit, label, now);
+    let view = SavedView {
+        id: ViewId(things.user.0),
+        workspace_id: workspace,
+        project_id: Some(things.project),
+        owner_id: things.user,
+        shared: true,
+        name: "Open".into(),
+        query: "status=open".into(),
+        position: 1,
+        is_default: true,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let _ = views::list(db, workspace, things.user, 10).await;
+    let _ = views::find(db, workspace, view.id).await;
+    for of in [None, Some(things.user)] {
+        let _ = views::count(db, workspace, of).await;
+    }
+    views::insert(unit, &view);
+    views::update(unit, &view, 1);
+    views::clear_default(unit, &view, now);
+    views::delete(unit, &view);
 }
 
 async fn around_a_task(things: &Things, db: &Db, unit: &mut Unit) {

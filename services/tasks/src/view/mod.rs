@@ -1,8 +1,10 @@
 //! What the API shows.
 
 mod relations;
+mod saved;
 
 pub use relations::{RelatedTaskView, RelationList, RelationView};
+pub use saved::{SavedViewList, SavedViewView, Visibility};
 
 use kernel::Timestamp;
 use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};

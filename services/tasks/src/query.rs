@@ -122,14 +122,14 @@ macro_rules! list_query {
                     sorts: sorts(&self.sort)?,
                     ..Criteria::default()
                 };
-                let shape = Shape {
-                    limit: checked_limit(self.limit)?,
+                let shape = ShapeQuery {
+                    fields: self.fields,
+                    expand: self.expand,
+                    include_total: self.include_total,
+                    limit: self.limit,
                     cursor: self.cursor,
-                    include_total: self.include_total.unwrap_or(false),
-                    fields: fields(self.fields)?,
-                    expand: expand(&self.expand)?,
                 };
-                Ok((criteria, shape))
+                Ok((criteria, shape.shape()?))
             }
         }
     };
@@ -168,6 +168,69 @@ impl TasksQuery {
         };
         Ok((criteria, shape))
     }
+}
+
+/// How the page of a list with fixed filters shall look.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShapeQuery {
+    /// Only these members (and `id`).
+    #[param(inline, value_type = Option<Vec<FieldParam>>, style = Form, explode = false, max_items = 50)]
+    fields: CommaList,
+    /// Adds the related objects.
+    #[param(inline, value_type = Option<Vec<ExpandParam>>, style = Form, explode = false, max_items = 3)]
+    expand: CommaList,
+    /// Also counts all tasks that match; costs a statement more.
+    include_total: Option<bool>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    #[param(max_length = 2048)]
+    cursor: Option<String>,
+}
+
+impl ShapeQuery {
+    pub fn shape(self) -> Result<Shape> {
+        Ok(Shape {
+            limit: checked_limit(self.limit)?,
+            cursor: self.cursor,
+            include_total: self.include_total.unwrap_or(false),
+            fields: fields(self.fields)?,
+            expand: expand(&self.expand)?,
+        })
+    }
+}
+
+/// Which saved views.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ViewsQuery {
+    /// Only those of this project.
+    pub project_id: Option<ProjectId>,
+}
+
+/// Reads the filters and the sort that somebody saved, in the words of the list across projects. The error is a sentence
+/// for people.
+pub(crate) fn parse_saved(text: &str) -> std::result::Result<Criteria, String> {
+    let told = |error: Error| match error.fields.first() {
+        Some(field) => format!("{}: {}", field.pointer.trim_start_matches("#query/"), field.detail),
+        None => error.detail.into_owned(),
+    };
+    let query: TasksQuery = platform::http::parse_query(text).map_err(told)?;
+    let of_a_page = [
+        ("workspace_id", query.workspace_id.is_some()),
+        ("fields", !query.fields.0.is_empty()),
+        ("expand", !query.expand.0.is_empty()),
+        ("include_total", query.include_total.is_some()),
+        ("limit", query.limit.is_some()),
+        ("cursor", query.cursor.is_some()),
+    ];
+    if let Some((name, _)) = of_a_page.into_iter().find(|(_, given)| *given) {
+        return Err(format!("{name}: is not saved, but chosen whenever the list is read"));
+    }
+    query.parse().map(|(criteria, _)| criteria).map_err(told)
 }
 
 fn archived(param: Option<ArchivedParam>) -> Archived {
@@ -397,6 +460,30 @@ mod tests {
         assert!(sorts(&list("secret")).is_err());
         assert!(sorts(&list("--title")).is_err());
         assert!(sorts(&list("title,number,priority,position")).is_err());
+    }
+
+    #[test]
+    fn what_is_saved_is_what_the_list_reads() {
+        let criteria = parse_saved("status=open,in_progress&assignee=me&sort=-priority,due_at&q=caf%C3%A9").unwrap();
+        assert_eq!(
+            (criteria.statuses.len(), criteria.assignees, criteria.sorts.len()),
+            (2, vec![Person::Me], 2)
+        );
+        assert_eq!(criteria.q.as_deref(), Some("café"));
+        assert!(parse_saved("").is_ok());
+        for (bad, start) in [
+            ("status=closed", "status: "),
+            ("colour=red", "colour: "),
+            ("status=open&status=done", "status: "),
+            ("limit=7", "limit: "),
+            ("expand=labels", "expand: "),
+            ("workspace_id=01910000-0000-7000-8000-000000000001", "workspace_id: "),
+            ("due_before=9999-06-01T00:00:00Z", "due_before: "),
+            ("q=%00", "q: "),
+        ] {
+            let error = parse_saved(bad).unwrap_err();
+            assert!(error.starts_with(start), "{bad}: {error}");
+        }
     }
 
     #[test]

@@ -1,0 +1,19 @@
+-- Saved views. default_for names whose default the view is, and where; NULL for none, so that the unique constraint allows
+-- one default each on every engine.
+CREATE TABLE task_views (
+    id BLOB NOT NULL,
+    workspace_id BLOB NOT NULL,
+    project_id BLOB NULL,
+    owner_id BLOB NOT NULL,
+    shared BOOLEAN NOT NULL,
+    name TEXT NOT NULL,
+    query TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    default_for TEXT NULL,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT task_views_pk PRIMARY KEY (id),
+    CONSTRAINT task_views_default_unique UNIQUE (default_for)
+);
+CREATE INDEX task_views_workspace ON task_views (workspace_id, owner_id);
