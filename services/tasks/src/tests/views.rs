@@ -112,7 +112,7 @@ async fn personal_views_are_their_owners_and_shared_ones_need_a_collaborator() {
     let shared = save(&world, world.ann, json!({"name": "For all", "query": "", "visibility": "shared"}))
         .await
         .unwrap();
-    assert_eq!(names(&world, world.viewer).await, ["For me", "For all"]);
+    assert_eq!(names(&world, world.viewer).await, ["For all", "For me"]);
     assert_eq!(names(&world, world.owner).await, ["For all"]);
     let (service, none, workspace) = (&world.service, if_match(None), world.workspace_id);
     assert_eq!(
@@ -280,7 +280,7 @@ async fn views_have_an_order_and_one_default_each() {
             .collect()
     };
     assert_eq!(defaults(world.ann).await, ["Own", "Second", "Project"]);
-    assert_eq!(defaults(world.stranger).await, ["Second", "Theirs", "Project"]);
+    assert_eq!(defaults(world.stranger).await, ["Second", "Project", "Theirs"]);
     let (service, none, workspace) = (&world.service, if_match(None), world.workspace_id);
     let became = body(json!({"is_default": true, "position": 9000}));
     let changed = service.update_view(&world.ann(), workspace, first.id, &none, became).await.unwrap();
