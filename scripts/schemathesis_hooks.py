@@ -24,6 +24,8 @@ SEMANTIC = {
     "common_password",
     "contains_personal",
     "invalid_email",  # stricter than format: email, which lets `0@000.a` pass
+    "invalid_rule",  # the grammar of RFC 5545
+    "invalid_query",  # a query string of the list, saved
     "not_available",  # a channel that this kind of notification does not have
     "email",  # an invitation for an address is for one person
 }
