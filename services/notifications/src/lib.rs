@@ -4,7 +4,8 @@
 //! they prefer; and lets programs watch a workspace live with server-sent events.
 //!
 //! **Invariants.**
-//! - One notification per event and person, for the most specific reason; never the actor, never somebody without access.
+//! - One notification per event and person, on each channel for the most specific reason that the person left on; never the
+//!   actor, never somebody without access.
 //! - What a person lost access to is not shown to them, although it was delivered while they had it.
 //! - Numbers of a workspace's event log grow in commit order, so a reader that has seen `n` has missed nothing below.
 //! - The log holds public envelopes only: no session ids, no request ids.
@@ -29,7 +30,7 @@ use contracts::identity::Identity;
 use contracts::tasks::Tasks;
 use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema, UniqueRule};
-use platform::due::Sweep;
+use platform::due::{DueHandler, Sweep};
 use platform::events::Consumer;
 use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
@@ -39,7 +40,7 @@ pub use config::Config;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "notifications",
-    migrations: platform::migrations!["0001_init"],
+    migrations: platform::migrations!["0001_init", "0002_told_per_channel"],
     unique_rules: &[
         UniqueRule {
             constraint: "notifications_event_user",
@@ -102,6 +103,9 @@ impl Service for NotificationsService {
     }
     fn consumers(self: Arc<Self>) -> Vec<Arc<dyn Consumer>> {
         events::consumers(&self)
+    }
+    fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
+        vec![Arc::new(jobs::Purge(self))]
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![Arc::new(jobs::Retention(self))]

@@ -27,7 +27,7 @@ fn client(base: &str, http: &reqwest::Client) -> Client {
     }
 }
 
-async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
+pub async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
     let email = format!("{name}@example.com");
     let nobody = client(base, http);
     let body = json!({ "email": email, "password": PASSWORD, "name": name });

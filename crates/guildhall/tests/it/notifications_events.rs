@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, eventually, join};
+use crate::crash::register;
+use crate::process::{Server, free_port};
+use crate::support::{Client, SCHEMAS, TestApp, eventually, join};
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
@@ -322,4 +324,68 @@ async fn open_streams_do_not_hold_up_the_end_of_the_process() {
         "the drain ended before its limit: {:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_stream_beats_at_its_interval() {
+    let app = TestApp::start_with(|config| config.notifications.heartbeat_seconds = 1).await;
+    let ada = app.register("ada").await;
+    let workspace = ada.workspace("Engine works").await;
+    let mut live = Live::open(&ada, &workspace, None).await;
+    live.wait_for("ready").await;
+    let (begun, mut beats, mut text) = (Instant::now(), 0, String::new());
+    while beats < 3 {
+        let chunk = tokio::time::timeout(Duration::from_secs(10), live.response.chunk());
+        let chunk = chunk.await.expect("a beat in time").expect("a live stream").expect("not the end");
+        text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        beats = text.matches("\n\n").count();
+    }
+    assert!(
+        text.split_terminator("\n\n").all(|block| block.starts_with(':')),
+        "comments only: {text:?}"
+    );
+    let elapsed = begun.elapsed();
+    assert!(
+        (Duration::from_millis(2_500)..Duration::from_secs(8)).contains(&elapsed),
+        "three beats a second apart took {elapsed:?}"
+    );
+    app.stop().await;
+}
+
+/// The position of a client means the same to the next process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_resumes_across_a_restart_of_the_binary() {
+    let database = testkit::TestServer::new(&SCHEMAS).await;
+    let http = reqwest::Client::new();
+    let port = free_port();
+    let mut server = Server::start(&database, port);
+    server.ready(&http).await;
+    let ada = register(&server.base, &http, "ada").await;
+    let workspace = ada.workspace("Engine works").await;
+    let project = ada.project(&workspace, "ENG").await;
+    let mut live = Live::open(&ada, &workspace, None).await;
+    live.wait_for("ready").await;
+    let first = ada.task(&project, "Polish the gears").await;
+    let seen = live.wait_for("task.created").await;
+    assert_eq!(seen.data["subject"], first["id"]);
+    let mut missed = Vec::new();
+    for title in ["Oil them", "Mount them"] {
+        missed.push(ada.task(&project, title).await["id"].clone());
+    }
+    let (reason, status) = tokio::join!(live.end(), async { tokio::task::spawn_blocking(move || server.terminate()).await });
+    assert_eq!(reason, "restart");
+    assert!(status.expect("it ends").success());
+
+    let mut server = Server::start(&database, port);
+    server.ready(&http).await;
+    missed.push(ada.task(&project, "Test them").await["id"].clone());
+    let mut resumed = Live::open(&ada, &workspace, seen.id.as_deref()).await;
+    assert_eq!(
+        resumed.next().await.map(|message| message.event).as_deref(),
+        Some("ready"),
+        "no reset"
+    );
+    for id in missed {
+        assert_eq!(resumed.wait_for("task.created").await.data["subject"], id);
+    }
 }

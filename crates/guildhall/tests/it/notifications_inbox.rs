@@ -308,6 +308,53 @@ async fn preferences_are_a_merge_patch_and_are_obeyed() {
     stage.app.stop().await;
 }
 
+/// Bob is mentioned in a task that is assigned to him; one switch after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_switched_off_does_not_hide_another_that_is_on() {
+    let stage = Stage::new().await;
+    let bob = &stage.bob;
+    let both = json!({ "in_app": true, "email": true });
+    let rounds = [
+        (
+            json!({ "in_app": false, "email": true }),
+            both.clone(),
+            "task.assigned",
+            "mentioned you in",
+        ),
+        (json!({ "in_app": true, "email": false }), both.clone(), "task.mentioned", "to you"),
+        (json!({ "in_app": false, "email": false }), both.clone(), "task.assigned", "to you"),
+        (
+            both.clone(),
+            json!({ "in_app": false, "email": false }),
+            "task.mentioned",
+            "mentioned you in",
+        ),
+    ];
+    for (number, (mentioned, assigned, kind, mailed)) in rounds.into_iter().enumerate() {
+        let preferences = json!({ "task.mentioned": mentioned, "task.assigned": assigned });
+        bob.patch(PREFERENCES, preferences).await.expect(StatusCode::OK);
+        let title = format!("Gear number {number}");
+        let body = json!({
+            "title": title,
+            "description": format!("@[Bob](user:{}) please", bob.user_id),
+            "assignee_ids": [bob.user_id],
+        });
+        let path = format!("/v1/projects/{}/tasks", stage.project);
+        stage.ada.post(&path, body).await.expect(StatusCode::CREATED);
+        let inbox = stage.about_tasks(bob, number + 1).await;
+        assert_eq!((inbox.len(), inbox[0]["kind"].as_str()), (number + 1, Some(kind)), "{inbox:#?}");
+        let mail = stage.app.mail(&bob.email, |mail| mail.subject.contains(&title)).await;
+        assert!(mail.subject.contains(mailed), "{}", mail.subject);
+    }
+    let mails = stage.app.mails();
+    assert_eq!(
+        mails.iter().filter(|mail| mail.subject.contains("Gear number")).count(),
+        4,
+        "one each"
+    );
+    stage.app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_refused() {
     let app = TestApp::start().await;

@@ -1,10 +1,10 @@
-//! Erases what belonged to people and workspaces that are gone.
+//! Erases what belonged to people, workspaces and projects that are gone.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::identity::events::UserDeactivated;
-use contracts::workspaces::events::WorkspacePurged;
+use contracts::workspaces::events::{ProjectPurged, WorkspacePurged};
 use contracts::{Envelope, EventPayload};
 use kernel::Result;
 use platform::db::{Db, Unit};
@@ -12,6 +12,7 @@ use platform::events::Consumer;
 
 use super::find_payload;
 use crate::NotificationsService;
+use crate::jobs;
 use crate::store::{event_log, inbox, participants, preferences};
 
 pub(super) struct ErasureConsumer(pub Arc<NotificationsService>);
@@ -22,7 +23,7 @@ impl Consumer for ErasureConsumer {
         "notifications.erasure"
     }
     fn event_types(&self) -> &'static [&'static str] {
-        &[UserDeactivated::TYPE, WorkspacePurged::TYPE]
+        &[ProjectPurged::TYPE, UserDeactivated::TYPE, WorkspacePurged::TYPE]
     }
     fn db(&self) -> &Db {
         &self.0.db
@@ -34,10 +35,13 @@ impl Consumer for ErasureConsumer {
             participants::erase_user(unit, gone.user_id);
             event_log::erase_user(unit, gone.user_id);
         }
+        // The relay waits for this unit; what may be long is done behind it, in portions.
+        let now = self.0.toolkit.clock.now();
         if let Some(purged) = find_payload::<WorkspacePurged>(event)? {
-            inbox::erase_workspace(unit, purged.workspace_id);
-            participants::erase_workspace(unit, purged.workspace_id);
-            event_log::erase_workspace(unit, purged.workspace_id);
+            jobs::schedule_purge(unit, purged.workspace_id, None, now);
+        }
+        if let Some(purged) = find_payload::<ProjectPurged>(event)? {
+            jobs::schedule_purge(unit, purged.workspace_id, Some(purged.project_id), now);
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use platform::events::Consumer;
 use super::find_payload;
 use crate::NotificationsService;
 use crate::model::{Content, Kind, People, TaskFact, concerns, task_recipients};
-use crate::service::deliver::Draft;
+use crate::service::deliver::{Draft, Reasons};
 use crate::store::{participants, preferences};
 
 pub(super) struct InboxConsumer(pub Arc<NotificationsService>);
@@ -156,7 +156,7 @@ impl InboxConsumer {
         if news.fact == TaskFact::Commented
             && let Some(author) = actor
         {
-            participants::join(unit, task.workspace_id, task.task_id, author, self.0.toolkit.clock.now());
+            participants::join(unit, task, author, self.0.toolkit.clock.now());
         }
         if news.fact == TaskFact::Updated && news.mentioned.is_empty() && !concerns(&news.content.changed) {
             return Ok(None);
@@ -212,7 +212,7 @@ impl InboxConsumer {
                 role: Some(e.role.to_string()),
                 ..named(e.workspace_name)
             };
-            let recipients = e.user_id.into_iter().map(|user| (user, Kind::MemberInvited)).collect();
+            let recipients = e.user_id.into_iter().map(|user| only(user, Kind::MemberInvited)).collect();
             return Ok(Some(member_draft(event, e.workspace_id, recipients, content)));
         }
         if let Some(e) = find_payload::<RoleChanged>(event)? {
@@ -225,7 +225,7 @@ impl InboxConsumer {
             let draft = member_draft(
                 event,
                 e.workspace_id,
-                BTreeMap::from([(e.user_id, Kind::MemberRoleChanged)]),
+                BTreeMap::from([only(e.user_id, Kind::MemberRoleChanged)]),
                 content,
             );
             return Ok(Some(Draft {
@@ -235,7 +235,7 @@ impl InboxConsumer {
         }
         if let Some(e) = find_payload::<MemberAdded>(event)? {
             let mut recipients = self.owners(event, e.workspace_id, Kind::MemberAdded).await?;
-            recipients.insert(e.user_id, Kind::MemberAdded);
+            recipients.extend([only(e.user_id, Kind::MemberAdded)]);
             let draft = member_draft(event, e.workspace_id, recipients, named(e.workspace_name));
             return Ok(Some(Draft {
                 about: Some(e.user_id),
@@ -254,18 +254,23 @@ impl InboxConsumer {
         Ok(None)
     }
 
-    async fn owners(&self, event: &Envelope, workspace_id: WorkspaceId, kind: Kind) -> Result<BTreeMap<UserId, Kind>> {
+    async fn owners(&self, event: &Envelope, workspace_id: WorkspaceId, kind: Kind) -> Result<Reasons> {
         let request = ListMembers {
             workspace_id,
             project_id: None,
         };
         let members = self.0.workspaces.list_members(&self.0.context(event), request).await?;
         let owners = members.into_iter().filter(|member| member.role == Role::Owner);
-        Ok(owners.map(|member| (member.user_id, kind)).collect())
+        Ok(owners.map(|member| only(member.user_id, kind)).collect())
     }
 }
 
-fn member_draft(event: &Envelope, workspace_id: WorkspaceId, recipients: BTreeMap<UserId, Kind>, content: Content) -> Draft<'_> {
+/// One person with one reason.
+fn only(user: UserId, kind: Kind) -> (UserId, BTreeSet<Kind>) {
+    (user, BTreeSet::from([kind]))
+}
+
+fn member_draft(event: &Envelope, workspace_id: WorkspaceId, recipients: Reasons, content: Content) -> Draft<'_> {
     Draft {
         event,
         workspace_id,

@@ -21,12 +21,6 @@ pub struct Channels {
     pub email: bool,
 }
 
-impl Channels {
-    pub(crate) const fn any(self) -> bool {
-        self.in_app || self.email
-    }
-}
-
 // `tt` and not `literal`: utoipa does not see through the latter when it reads `rename`.
 macro_rules! kinds {
     ($($(#[$meta:meta])* $variant:ident => $text:tt, in_app: $in_app:literal, email: $email:literal;)+) => {

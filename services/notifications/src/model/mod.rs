@@ -7,5 +7,5 @@ mod resume;
 
 pub(crate) use kind::{Channel, Channels, Kind, Preferences};
 pub(crate) use message::{Content, mail, sentence};
-pub(crate) use recipients::{People, TaskFact, concerns, outranks, task_recipients};
+pub(crate) use recipients::{People, TaskFact, Told, concerns, task_recipients};
 pub(crate) use resume::{LogBounds, Resume, resume};

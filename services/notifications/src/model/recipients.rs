@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::ids::UserId;
 
-use super::Kind;
+use super::{Channels, Kind, Preferences};
 
 /// What happened to a task, as far as it decides who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +38,12 @@ pub(crate) struct People {
     pub subscribers: BTreeSet<UserId>,
 }
 
-/// One reason per person: the most specific one ([`Kind`] is ordered by it). Never the actor.
-pub(crate) fn task_recipients(fact: TaskFact, people: &People) -> BTreeMap<UserId, Kind> {
-    let mut reasons: BTreeMap<UserId, Kind> = BTreeMap::new();
+/// Every reason each person has; what is muted may hide another that is not, so all are kept. Never the actor.
+pub(crate) fn task_recipients(fact: TaskFact, people: &People) -> BTreeMap<UserId, BTreeSet<Kind>> {
+    let mut reasons: BTreeMap<UserId, BTreeSet<Kind>> = BTreeMap::new();
     let mut tell = |who: &mut dyn Iterator<Item = UserId>, kind: Kind| {
         for user in who {
-            let reason = reasons.entry(user).or_insert(kind);
-            *reason = (*reason).min(kind);
+            reasons.entry(user).or_default().insert(kind);
         }
     };
     let concerned = || people.assignees.iter().chain(&people.creator).chain(&people.participants).copied();
@@ -102,10 +101,50 @@ pub(crate) fn concerns(changed: &[String]) -> bool {
     changed.iter().any(|field| !QUIET.contains(&field.as_str()))
 }
 
-/// One change can be announced by several events (edited *and* assigned). A later one is told
-/// only when its reason is more specific than what the person already has of this change.
+/// One change can be announced by several events (edited *and* assigned). A later one is told on a channel only when its
+/// reason is more specific than what the person already has of this change there.
 pub(crate) fn outranks(later: Kind, told: Option<Kind>) -> bool {
     told.is_none_or(|told| later < told)
+}
+
+/// The reason that is told on each channel; `None`: nothing is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub in_app: Option<Kind>,
+    pub email: Option<Kind>,
+}
+
+impl Told {
+    /// On each channel the most specific reason that the person left on ([`Kind`] is ordered by it).
+    pub(crate) fn choose(reasons: &BTreeSet<Kind>, preferences: &Preferences) -> Self {
+        let first = |on: fn(Channels) -> bool| reasons.iter().copied().find(|kind| on(preferences.channels(*kind)));
+        Self {
+            in_app: first(|channels| channels.in_app),
+            email: first(|channels| channels.email),
+        }
+    }
+
+    /// What is new to somebody who was told `before` of the same change.
+    pub(crate) fn news(self, before: Self) -> Self {
+        Self {
+            in_app: self.in_app.filter(|kind| outranks(*kind, before.in_app)),
+            email: self.email.filter(|kind| outranks(*kind, before.email)),
+        }
+    }
+
+    /// Both together, the more specific reason on each channel.
+    pub(crate) fn with(self, other: Self) -> Self {
+        let first = |a: Option<Kind>, b: Option<Kind>| a.into_iter().chain(b).min();
+        Self {
+            in_app: first(self.in_app, other.in_app),
+            email: first(self.email, other.email),
+        }
+    }
+
+    /// What the inbox calls it; a row that only remembers a mail goes by the mail's reason.
+    pub(crate) fn kind(self) -> Option<Kind> {
+        self.in_app.or(self.email)
+    }
 }
 
 #[cfg(test)]
@@ -169,7 +208,7 @@ mod tests {
         fn a_mention_wins_over_every_other_reason(fact in any_fact(), people in some_people()) {
             let told = task_recipients(fact, &people);
             for user in people.mentioned.iter().filter(|user| Some(**user) != people.actor) {
-                prop_assert_eq!(told.get(user), Some(&Kind::TaskMentioned));
+                prop_assert_eq!(told.get(user).and_then(BTreeSet::first), Some(&Kind::TaskMentioned));
             }
         }
 
@@ -177,7 +216,7 @@ mod tests {
         fn every_assignee_but_the_actor_hears_of_a_new_task_exactly_once(people in some_people()) {
             let told = task_recipients(TaskFact::Created, &people);
             for user in people.assignees.iter().filter(|user| Some(**user) != people.actor) {
-                prop_assert!(matches!(told.get(user), Some(Kind::TaskAssigned | Kind::TaskMentioned)));
+                prop_assert!(told.get(user).is_some_and(|reasons| reasons.contains(&Kind::TaskAssigned)));
             }
         }
 
@@ -189,6 +228,10 @@ mod tests {
         }
     }
 
+    fn only(user: UserId, kind: Kind) -> (UserId, BTreeSet<Kind>) {
+        (user, BTreeSet::from([kind]))
+    }
+
     #[test]
     fn due_moments_go_to_the_creator_only_when_nobody_is_assigned() {
         let mut people = People {
@@ -197,12 +240,12 @@ mod tests {
         };
         assert_eq!(
             task_recipients(TaskFact::DueSoon, &people),
-            BTreeMap::from([(user(1), Kind::TaskDueSoon)])
+            BTreeMap::from([only(user(1), Kind::TaskDueSoon)])
         );
         people.assignees.insert(user(2));
         assert_eq!(
             task_recipients(TaskFact::Overdue, &people),
-            BTreeMap::from([(user(2), Kind::TaskOverdue)])
+            BTreeMap::from([only(user(2), Kind::TaskOverdue)])
         );
     }
 
@@ -220,12 +263,49 @@ mod tests {
         assert_eq!(
             told,
             BTreeMap::from([
-                (user(1), Kind::TaskCommented),
-                (user(2), Kind::TaskCommented),
-                (user(4), Kind::TaskCommented),
-                (user(5), Kind::TaskMentioned),
+                only(user(1), Kind::TaskCommented),
+                only(user(2), Kind::TaskCommented),
+                only(user(4), Kind::TaskCommented),
+                only(user(5), Kind::TaskMentioned),
             ])
         );
+    }
+
+    fn some_reasons() -> impl Strategy<Value = BTreeSet<Kind>> {
+        proptest::collection::btree_set(proptest::sample::select(Kind::ALL), 0..4)
+    }
+    fn some_preferences() -> impl Strategy<Value = Preferences> {
+        let channels = (any::<bool>(), any::<bool>()).prop_map(|(in_app, email)| Channels { in_app, email });
+        proptest::collection::btree_map(proptest::sample::select(Kind::ALL), channels, 0..13).prop_map(Preferences)
+    }
+
+    proptest! {
+        /// Switching a reason off never hides another that is on.
+        #[test]
+        fn each_channel_tells_the_most_specific_reason_that_is_on(reasons in some_reasons(), preferences in some_preferences()) {
+            let told = Told::choose(&reasons, &preferences);
+            for (chosen, on) in [
+                (told.in_app, reasons.iter().copied().filter(|kind| preferences.channels(*kind).in_app).min()),
+                (told.email, reasons.iter().copied().filter(|kind| preferences.channels(*kind).email).min()),
+            ] {
+                prop_assert_eq!(chosen, on);
+            }
+        }
+
+        /// In whatever order the events of one change come, what was told in the end is the most specific reason on each channel,
+        /// and nothing is told twice.
+        #[test]
+        fn the_events_of_one_change_converge(sets in proptest::collection::vec(some_reasons(), 1..4), preferences in some_preferences()) {
+            let mut told = Told::default();
+            for reasons in &sets {
+                let news = Told::choose(reasons, &preferences).news(told);
+                prop_assert!(news.in_app.is_none() || news.in_app != told.in_app);
+                prop_assert!(news.email.is_none() || news.email != told.email);
+                told = told.with(news);
+            }
+            let all: BTreeSet<Kind> = sets.iter().flatten().copied().collect();
+            prop_assert_eq!(told, Told::choose(&all, &preferences));
+        }
     }
 
     #[test]

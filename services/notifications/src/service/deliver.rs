@@ -13,9 +13,12 @@ use platform::due::Due;
 use platform::mail::{self, Mail};
 
 use crate::NotificationsService;
-use crate::model::{self, Channels, Content, Kind, Preferences, outranks};
+use crate::model::{self, Content, Kind, Preferences, Told};
 use crate::store;
-use crate::store::inbox::{NotificationRow, Scope};
+use crate::store::inbox::{NotificationRow, OfChange, Scope};
+
+/// Everybody concerned, with all their reasons.
+pub(crate) type Reasons = BTreeMap<UserId, BTreeSet<Kind>>;
 
 /// One event with everybody who has a reason to hear of it.
 pub(crate) struct Draft<'a> {
@@ -23,8 +26,7 @@ pub(crate) struct Draft<'a> {
     pub workspace_id: WorkspaceId,
     pub project_id: Option<ProjectId>,
     pub task_id: Option<TaskId>,
-    /// One reason per person.
-    pub recipients: BTreeMap<UserId, Kind>,
+    pub recipients: Reasons,
     /// What the event itself knows; names and the task's key are added here.
     pub content: Content,
     /// Whom the event is about; the others read that person's name.
@@ -34,11 +36,11 @@ pub(crate) struct Draft<'a> {
 }
 
 /// What one person gets.
+#[derive(Default)]
 struct Delivery {
-    kind: Kind,
-    channels: Channels,
-    /// A less specific row of the same change that this one replaces.
-    replaces: Option<NotificationId>,
+    told: Told,
+    /// What they have of the same change already.
+    before: OfChange,
 }
 
 impl NotificationsService {
@@ -71,30 +73,33 @@ impl NotificationsService {
 
     async fn wanted(&self, draft: &Draft<'_>) -> Result<BTreeMap<UserId, Delivery>> {
         let users: Vec<UserId> = draft.recipients.keys().copied().collect();
-        let kinds: Vec<Kind> = draft.recipients.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let kinds: Vec<Kind> = draft
+            .recipients
+            .values()
+            .flatten()
+            .copied()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         if users.is_empty() {
             return Ok(BTreeMap::new());
         }
         let chosen = store::preferences::preferences_of_all(&self.db, &users, &kinds).await?;
         let defaults = Preferences::default();
-        let deliveries = draft.recipients.iter().map(|(user, kind)| {
-            let channels = chosen.get(user).unwrap_or(&defaults).channels(*kind);
-            (
-                *user,
-                Delivery {
-                    kind: *kind,
-                    channels,
-                    replaces: None,
-                },
-            )
+        let deliveries = draft.recipients.iter().filter_map(|(user, reasons)| {
+            let told = Told::choose(reasons, chosen.get(user).unwrap_or(&defaults));
+            told.kind()?;
+            let before = OfChange::default();
+            Some((*user, Delivery { told, before }))
         });
-        Ok(deliveries.filter(|(_, delivery)| delivery.channels.any()).collect())
+        Ok(deliveries.collect())
     }
 
     async fn keep_readers(&self, ctx: &CallContext, draft: &Draft<'_>, deliveries: &mut BTreeMap<UserId, Delivery>) -> Result<()> {
+        let needs_access = |delivery: &Delivery| delivery.told.kind().is_some_and(Kind::needs_access);
         let ask: BTreeSet<UserId> = deliveries
             .iter()
-            .filter(|(_, delivery)| delivery.kind.needs_access())
+            .filter(|(_, delivery)| needs_access(delivery))
             .map(|(user, _)| *user)
             .collect();
         if ask.is_empty() {
@@ -105,20 +110,20 @@ impl NotificationsService {
             project_id: draft.project_id,
         };
         let readers = self.readers(ctx, &ask, scope).await?;
-        deliveries.retain(|user, delivery| !delivery.kind.needs_access() || readers.contains(user));
+        deliveries.retain(|user, delivery| !needs_access(delivery) || readers.contains(user));
         Ok(())
     }
 
-    /// Drops who already has a notification of the same change that is at least as specific.
+    /// Drops what people were told of the same change for a reason at least as specific, on each channel for itself.
     async fn keep_news(&self, draft: &Draft<'_>, deliveries: &mut BTreeMap<UserId, Delivery>) -> Result<()> {
         let Some(change_key) = draft.change_key.as_deref().filter(|_| !deliveries.is_empty()) else {
             return Ok(());
         };
-        let told = store::inbox::of_change(&self.db, change_key).await?;
+        let mut told = store::inbox::of_change(&self.db, change_key).await?;
         deliveries.retain(|user, delivery| {
-            let known = told.get(user);
-            delivery.replaces = known.map(|(id, _)| *id);
-            outranks(delivery.kind, known.map(|(_, kind)| *kind))
+            delivery.before = told.remove(user).unwrap_or_default();
+            delivery.told = delivery.told.news(delivery.before.told);
+            delivery.told.kind().is_some()
         });
         Ok(())
     }
@@ -164,14 +169,20 @@ impl NotificationsService {
         if draft.about == Some(user.id) {
             content.person_name = None;
         }
-        if let Some(old) = delivery.replaces {
-            store::inbox::replace(unit, user.id, old);
+        let Some(kind) = delivery.told.kind() else {
+            return Ok(());
+        };
+        let mut told = delivery.told;
+        if told.in_app.is_some() {
+            // One change is one line in the inbox: a more specific one takes the place of the weaker, and its memory of mails.
+            told = told.with(delivery.before.told);
+            store::inbox::replace(unit, user.id, &delivery.before.rows);
         }
         let row = NotificationRow {
             id: NotificationId::generate(&*self.toolkit.clock),
             user_id: user.id,
             event_id: draft.event.id,
-            kind: delivery.kind,
+            kind,
             workspace_id: Some(draft.workspace_id),
             project_id: draft.project_id,
             task_id: draft.task_id,
@@ -181,17 +192,17 @@ impl NotificationsService {
             created_at: self.toolkit.clock.now(),
             read_at: None,
         };
-        store::inbox::insert(unit, &row, delivery.channels.in_app)?;
-        if delivery.channels.in_app {
+        store::inbox::insert(unit, &row, told)?;
+        if let Some(kind) = delivery.told.in_app {
             unit.emit(&NotificationCreated {
                 notification_id: row.id,
                 user_id: user.id,
                 workspace_id: row.workspace_id,
-                kind: delivery.kind.as_str().to_owned(),
+                kind: kind.as_str().to_owned(),
             });
         }
-        if delivery.channels.email && self.may_mail(user) {
-            self.schedule_mail(unit, draft, user, delivery.kind, &row.content);
+        if let Some(kind) = delivery.told.email.filter(|_| self.may_mail(user)) {
+            self.schedule_mail(unit, draft, user, kind, &row.content);
         }
         Ok(())
     }

@@ -203,16 +203,6 @@ pub(crate) fn erase_before(unit: &mut Unit, before: Timestamp) {
     );
 }
 
-pub(crate) fn erase_workspace(unit: &mut Unit, workspace_id: WorkspaceId) {
-    use EventLog as L;
-    unit.delete(
-        Query::delete()
-            .from_table(L::Table)
-            .and_where(Expr::col(L::WorkspaceId).eq(workspace_id.uuid()))
-            .to_owned(),
-    );
-}
-
 /// What only `user_id` could see.
 pub(crate) fn erase_user(unit: &mut Unit, user_id: UserId) {
     use EventLog as L;

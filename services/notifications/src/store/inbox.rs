@@ -9,7 +9,7 @@ use sea_query::{Cond, Expr, ExprTrait, Func, Iden, Order, Query, SelectStatement
 
 use super::{in_ids, uuid_opt};
 use crate::error::NOT_FOUND;
-use crate::model::{Content, Kind};
+use crate::model::{Content, Kind, Told};
 
 #[derive(Iden, Clone, Copy)]
 enum Notifications {
@@ -28,6 +28,8 @@ enum Notifications {
     Content,
     CreatedAt,
     ReadAt,
+    ToldInApp,
+    ToldEmail,
 }
 
 use Notifications as N;
@@ -86,13 +88,13 @@ impl FromRow for NotificationRow {
     }
 }
 
-/// Without `in_app` the row only remembers that the person was told.
-pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, in_app: bool) -> kernel::Result<()> {
+/// When nothing is told in the inbox, the row only remembers the mail.
+pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, told: Told) -> kernel::Result<()> {
     let content = serde_json::to_string(&row.content).map_err(kernel::Error::internal)?;
     unit.insert(
         Query::insert()
             .into_table(N::Table)
-            .columns(COLUMNS.into_iter().chain([N::NeedsAccess, N::InApp]))
+            .columns(COLUMNS.into_iter().chain([N::NeedsAccess, N::InApp, N::ToldInApp, N::ToldEmail]))
             .values_panic([
                 row.id.uuid().into(),
                 row.user_id.uuid().into(),
@@ -107,7 +109,9 @@ pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, in_app: bool) -> ke
                 row.created_at.as_micros().into(),
                 row.read_at.map(Timestamp::as_micros).into(),
                 row.kind.needs_access().into(),
-                in_app.into(),
+                told.in_app.is_some().into(),
+                told.in_app.map(Kind::as_str).into(),
+                told.email.map(Kind::as_str).into(),
             ])
             .to_owned(),
     );
@@ -263,18 +267,44 @@ pub(crate) async fn find(db: &Db, user_id: UserId, id: NotificationId) -> Result
     .await
 }
 
-/// What people already have of one change of a task: id and kind.
-pub(crate) async fn of_change(db: &Db, change_key: &str) -> Result<HashMap<UserId, (NotificationId, Kind)>, DbError> {
-    let rows: Vec<NotificationRow> = db
+/// What one person has of one change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfChange {
+    pub told: Told,
+    pub rows: Vec<NotificationId>,
+}
+
+struct ToldRow(NotificationId, UserId, Told);
+
+impl FromRow for ToldRow {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        let kind = |index| row.get::<Option<String>>(index)?.map(|_| row.parse(index)).transpose();
+        let told = Told {
+            in_app: kind(2)?,
+            email: kind(3)?,
+        };
+        Ok(Self(row.id(0)?, row.id(1)?, told))
+    }
+}
+
+/// What people were told of one change of a task, dismissed or not.
+pub(crate) async fn of_change(db: &Db, change_key: &str) -> Result<HashMap<UserId, OfChange>, DbError> {
+    let rows: Vec<ToldRow> = db
         .all(
             Query::select()
-                .columns(COLUMNS)
+                .columns([N::Id, N::UserId, N::ToldInApp, N::ToldEmail])
                 .from(N::Table)
                 .and_where(Expr::col(N::ChangeKey).eq(change_key))
                 .to_owned(),
         )
         .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, (row.id, row.kind))).collect())
+    let mut all: HashMap<UserId, OfChange> = HashMap::new();
+    for ToldRow(id, user, told) in rows {
+        let of = all.entry(user).or_default();
+        of.told = of.told.with(told);
+        of.rows.push(id);
+    }
+    Ok(all)
 }
 
 /// 404 when it has gone meanwhile.
@@ -321,12 +351,15 @@ pub(crate) fn dismiss(unit: &mut Unit, user_id: UserId, id: NotificationId, now:
 }
 
 /// Makes room for a more specific notification of the same change.
-pub(crate) fn replace(unit: &mut Unit, user_id: UserId, id: NotificationId) {
+pub(crate) fn replace(unit: &mut Unit, user_id: UserId, rows: &[NotificationId]) {
+    if rows.is_empty() {
+        return;
+    }
     unit.delete(
         Query::delete()
             .from_table(N::Table)
             .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
-            .and_where(Expr::col(N::Id).eq(id.uuid()))
+            .and_where(in_ids(N::Id, rows.iter().copied()))
             .to_owned(),
     );
 }
@@ -352,15 +385,6 @@ pub(crate) fn erase_user(unit: &mut Unit, user_id: UserId) {
         Query::delete()
             .from_table(N::Table)
             .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
-            .to_owned(),
-    );
-}
-
-pub(crate) fn erase_workspace(unit: &mut Unit, workspace_id: WorkspaceId) {
-    unit.delete(
-        Query::delete()
-            .from_table(N::Table)
-            .and_where(Expr::col(N::WorkspaceId).eq(workspace_id.uuid()))
             .to_owned(),
     );
 }

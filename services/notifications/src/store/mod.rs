@@ -4,6 +4,7 @@ pub(crate) mod event_log;
 pub(crate) mod inbox;
 pub(crate) mod participants;
 pub(crate) mod preferences;
+pub(crate) mod purge;
 
 use kernel::ids::{EntityId, Uuid};
 use sea_query::{Expr, ExprTrait, IntoColumnRef, SimpleExpr};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contracts::tasks::events::TaskRef;
 use kernel::Timestamp;
 use kernel::ids::{EntityId, TaskId, UserId, WorkspaceId};
 use platform::db::{Db, DbError, FromRow, Row, Unit};
@@ -13,6 +14,7 @@ enum TaskParticipants {
     TaskId,
     UserId,
     WorkspaceId,
+    ProjectId,
     CreatedAt,
 }
 
@@ -45,19 +47,24 @@ pub(crate) async fn of_task(db: &Db, workspace_id: WorkspaceId, task_id: TaskId)
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-pub(crate) fn join(unit: &mut Unit, workspace_id: WorkspaceId, task_id: TaskId, user_id: UserId, now: Timestamp) {
+pub(crate) fn join(unit: &mut Unit, task: &TaskRef, user_id: UserId, now: Timestamp) {
     use TaskParticipants as T;
     unit.insert(
         Query::insert()
             .into_table(T::Table)
-            .columns([T::TaskId, T::UserId, T::WorkspaceId, T::CreatedAt])
+            .columns([T::TaskId, T::UserId, T::WorkspaceId, T::ProjectId, T::CreatedAt])
             .values_panic([
-                task_id.uuid().into(),
+                task.task_id.uuid().into(),
                 user_id.uuid().into(),
-                workspace_id.uuid().into(),
+                task.workspace_id.uuid().into(),
+                task.project_id.uuid().into(),
                 now.as_micros().into(),
             ])
-            .on_conflict(OnConflict::columns([T::TaskId, T::UserId]).update_column(T::CreatedAt).to_owned())
+            .on_conflict(
+                OnConflict::columns([T::TaskId, T::UserId])
+                    .update_columns([T::ProjectId, T::CreatedAt])
+                    .to_owned(),
+            )
             .to_owned(),
     );
 }
@@ -68,16 +75,6 @@ pub(crate) fn erase_user(unit: &mut Unit, user_id: UserId) {
         Query::delete()
             .from_table(T::Table)
             .and_where(Expr::col(T::UserId).eq(user_id.uuid()))
-            .to_owned(),
-    );
-}
-
-pub(crate) fn erase_workspace(unit: &mut Unit, workspace_id: WorkspaceId) {
-    use TaskParticipants as T;
-    unit.delete(
-        Query::delete()
-            .from_table(T::Table)
-            .and_where(Expr::col(T::WorkspaceId).eq(workspace_id.uuid()))
             .to_owned(),
     );
 }

@@ -3,6 +3,7 @@
 mod inbox;
 mod news;
 mod prepare;
+mod reasons;
 mod streams;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use kernel::ids::{EntityId, EventId, ProjectId, SessionId, TaskId, UserId, Works
 use kernel::roles::Role;
 use kernel::{Actor, Clock};
 use platform::db::{Db, DbError, FromRow, Row, Unit};
+use platform::due::{DueConfig, DueRunner};
 use platform::signals::Signals;
 use platform::{Caller, Service, Toolkit};
 use sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Order, Query};
@@ -195,6 +197,16 @@ impl World {
             .to_owned();
         let rows: Vec<Text> = self.db.all(select).await.expect("mails");
         rows.iter().map(|row| serde_json::from_str(&row.0).expect("a mail")).collect()
+    }
+
+    /// Runs the due work of this service that is ready; the mails wait on.
+    async fn work(&self) {
+        let handlers = Arc::clone(&self.service).due_handlers();
+        let clock = Arc::new(self.clock.clone());
+        DueRunner::new(self.db.db(), clock, handlers, DueConfig::default())
+            .run_ready()
+            .await
+            .expect("due work");
     }
 
     /// Events this service has announced.

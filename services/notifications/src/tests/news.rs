@@ -2,9 +2,9 @@
 
 use contracts::identity::events::UserDeactivated;
 use contracts::tasks::events::{CommentCreated, TaskAssigned, TaskCompleted, TaskCreated, TaskDueSoon, TaskOverdue, TaskRef, TaskUpdated};
-use contracts::workspaces::events::{MemberAdded, MemberInvited, MemberRemoved, RoleChanged, WorkspacePurged};
+use contracts::workspaces::events::{MemberAdded, MemberInvited, MemberRemoved, ProjectPurged, RoleChanged, WorkspacePurged};
 use kernel::Clock;
-use kernel::ids::{CommentId, EntityId, InvitationId};
+use kernel::ids::{CommentId, EntityId, InvitationId, ProjectId};
 use kernel::roles::Role;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::Config;
 use crate::model::Kind;
 use crate::service::preferences::ChangeChannels;
 
-fn comment(world: &World, task: &TaskRef, mentioned: &[kernel::ids::UserId]) -> CommentCreated {
+pub(super) fn comment(world: &World, task: &TaskRef, mentioned: &[kernel::ids::UserId]) -> CommentCreated {
     CommentCreated {
         task: task.clone(),
         comment_id: CommentId::generate(&world.clock),
@@ -22,7 +22,7 @@ fn comment(world: &World, task: &TaskRef, mentioned: &[kernel::ids::UserId]) -> 
     }
 }
 
-async fn prefer(world: &World, user: kernel::ids::UserId, kind: Kind, in_app: bool, email: bool) {
+pub(super) async fn prefer(world: &World, user: kernel::ids::UserId, kind: Kind, in_app: bool, email: bool) {
     let change = ChangeChannels {
         in_app: Some(in_app),
         email: Some(email),
@@ -297,9 +297,50 @@ async fn the_gone_leave_nothing_behind() {
         workspace_id: world.workspace,
     };
     world.happens(None, &purged).await;
-    for table in ["notifications", "event_log", "task_participants"] {
+    world.work().await;
+    for table in ["notifications", "event_log", "event_counters", "task_participants"] {
         assert_eq!(super::rows(&world.db, table).await, 0, "{table}");
     }
+}
+
+#[tokio::test]
+async fn a_purged_project_takes_its_news_along_and_leaves_the_others() {
+    let world = World::new().await;
+    let mut elsewhere = world.task(&[world.ben]);
+    elsewhere.project_id = ProjectId::generate(&world.clock);
+    world.workspaces.add_project(world.workspace, elsewhere.project_id, false);
+    let here = world.task(&[world.ben]);
+    // More than one portion of each.
+    for _ in 0..300 {
+        world.happens(Some(world.cleo), &comment(&world, &here, &[])).await;
+    }
+    world.happens(Some(world.cleo), &comment(&world, &elsewhere, &[])).await;
+    world.happens(Some(world.ada), &comment(&world, &here, &[])).await;
+    assert_eq!(super::rows(&world.db, "task_participants").await, 3);
+
+    let purged = ProjectPurged {
+        workspace_id: world.workspace,
+        project_id: here.project_id,
+    };
+    // Told twice, run twice: the second finds nothing.
+    for _ in 0..2 {
+        world.happens(None, &purged).await;
+        world.work().await;
+        let inbox = world.inbox(world.ben).await;
+        assert_eq!(
+            inbox.iter().map(|item| item.project_id).collect::<Vec<_>>(),
+            vec![Some(elsewhere.project_id)]
+        );
+        assert_eq!(super::rows(&world.db, "task_participants").await, 1);
+        assert_eq!(super::rows(&world.db, "event_log").await, 1);
+    }
+    assert_eq!(
+        super::rows(&world.db, "notifications").await,
+        2,
+        "Ben's and Ada's of the other project"
+    );
+    world.happens(Some(world.ada), &comment(&world, &elsewhere, &[])).await;
+    assert_eq!(world.kinds(world.ben).await.len(), 2, "life goes on, numbers too");
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! Every statement of the store, prepared.
 
+use contracts::tasks::events::TaskRef;
 use kernel::Clock;
 use kernel::ids::{EntityId, EventId, NotificationId, ProjectId, TaskId, UserId, WorkspaceId};
 use testkit::FixedClock;
 
 use crate::SCHEMA;
-use crate::model::{Channels, Content, Kind};
+use crate::model::{Channels, Content, Kind, Told};
 use crate::store::inbox::{Filter, NotificationRow, Scope};
-use crate::store::{event_log, inbox, participants, preferences};
+use crate::store::{event_log, inbox, participants, preferences, purge};
 
 #[tokio::test]
 async fn the_engine_accepts_every_statement_of_the_store() {
@@ -50,6 +51,15 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         envelope: "{}".to_owned(),
         created_at: now,
     };
+    let about = TaskRef {
+        task_id: task,
+        workspace_id: workspace,
+        project_id: project,
+        title: String::new(),
+        assignee_ids: Vec::new(),
+        creator_id: None,
+        version: 1,
+    };
     let on = Channels { in_app: true, email: true };
     testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
         let _ = event_log::after(db, workspace, 0, 10).await;
@@ -57,7 +67,6 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         event_log::append(unit, &entry);
         event_log::erase_before(unit, now);
         event_log::erase_user(unit, user);
-        event_log::erase_workspace(unit, workspace);
 
         for filter in [&Filter::default(), &everything] {
             let _ = inbox::list(db, user, filter, None, 10).await;
@@ -68,19 +77,17 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         let _ = inbox::find(db, user, id).await;
         let _ = inbox::of_change(db, "change").await;
         let _ = inbox::scopes(db, user).await;
-        inbox::insert(unit, &row, true).expect("json");
+        inbox::insert(unit, &row, Told::default()).expect("json");
         inbox::set_read(unit, user, id, Some(now));
         inbox::read_all(unit, user, Some(workspace), now, now);
         inbox::dismiss(unit, user, id, now);
-        inbox::replace(unit, user, id);
+        inbox::replace(unit, user, &[id]);
         inbox::erase_old(unit, now, now);
         inbox::erase_user(unit, user);
-        inbox::erase_workspace(unit, workspace);
 
         let _ = participants::of_task(db, workspace, task).await;
-        participants::join(unit, workspace, task, user, now);
+        participants::join(unit, &about, user, now);
         participants::erase_user(unit, user);
-        participants::erase_workspace(unit, workspace);
 
         let _ = preferences::preferences_of(db, user).await;
         let _ = preferences::preferences_of_all(db, &[user], &[Kind::TaskCreated]).await;
@@ -91,6 +98,24 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         }
         preferences::reset(unit, user, Kind::TaskCreated);
         preferences::erase_user(unit, user);
+
+        for project_id in [None, Some(project)] {
+            let area = purge::Area {
+                workspace_id: workspace,
+                project_id,
+            };
+            let _ = purge::portion(db, area, 10).await;
+            purge::erase(
+                unit,
+                area,
+                &purge::Portion {
+                    notifications: vec![id],
+                    tasks: vec![task],
+                    entries: vec![1],
+                },
+            );
+        }
+        purge::erase_counter(unit, workspace);
     })
     .await;
 }
