@@ -63,9 +63,19 @@ pub trait Identity: Send + Sync + 'static {
     async fn jwks(&self, ctx: &CallContext, request: JwksRequest) -> Result<Jwks>;
 }
 
+/// What becomes of workspaces that a deleted person alone owned and others work in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SoleOwnedWorkspaces {
+    /// The highest, then longest-standing of the others becomes owner.
+    Transfer,
+    /// Deleted, and purged after the time in which a workspace can be restored.
+    Delete,
+}
+
 /// Facts that identity announces.
 pub mod events {
-    use super::{Deserialize, Serialize, SessionId, UserId};
+    use super::{Deserialize, Serialize, SessionId, SoleOwnedWorkspaces, UserId};
     use crate::event::event;
 
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -100,6 +110,9 @@ pub mod events {
     pub struct UserDeactivated {
         pub user_id: UserId,
         pub deleted: bool,
+        /// What the person decided when they deleted the account; absent is like `transfer`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub sole_owned_workspaces: Option<SoleOwnedWorkspaces>,
     }
     event!(UserDeactivated, "identity.user_deactivated.v1", subject: user_id, workspace: |_| None);
 

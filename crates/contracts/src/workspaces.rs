@@ -88,6 +88,20 @@ pub struct InvitationState {
     pub valid: bool,
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListSoleOwned {
+    pub user_id: UserId,
+}
+
+/// A live workspace that would be without an owner if the person went, though others work in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoleOwnedWorkspace {
+    pub workspace_id: WorkspaceId,
+    pub name: String,
+    /// How many people besides the owner are in it; at least one.
+    pub other_members: i64,
+}
+
 #[async_trait]
 pub trait Workspaces: Send + Sync + 'static {
     /// `None`: no such workspace, or not a member.
@@ -99,6 +113,8 @@ pub trait Workspaces: Send + Sync + 'static {
     async fn list_members(&self, ctx: &CallContext, request: ListMembers) -> Result<Vec<MemberSummary>>;
     /// For registration by invitation.
     async fn check_invitation(&self, ctx: &CallContext, request: CheckInvitation) -> Result<InvitationState>;
+    /// What somebody must settle before their account goes. The oldest 100; those with nobody else in them are left out.
+    async fn list_sole_owned(&self, ctx: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>>;
 }
 
 /// Facts that workspaces announces.

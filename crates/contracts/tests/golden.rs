@@ -112,6 +112,7 @@ fn identity_samples() -> Vec<Sample> {
         sample(&identity::UserDeactivated {
             user_id: user(1),
             deleted: true,
+            sole_owned_workspaces: Some(contracts::identity::SoleOwnedWorkspaces::Transfer),
         }),
         sample(&identity::SessionsEnded {
             user_id: user(1),

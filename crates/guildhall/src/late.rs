@@ -1,5 +1,5 @@
 //! Contract clients that are bound after construction. identity asks workspaces about invitations and
-//! workspaces asks identity about people; one of the two must be built first. Until it is bound a call
+//! ownership, and workspaces asks identity about people; one of the two must be built first. Until it is bound a call
 //! answers `Unavailable`, as an absent peer does.
 
 use std::sync::{Arc, OnceLock};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, MemberSummary, Membership,
-    ProjectAccess, Workspaces,
+    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
+    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::{CallContext, Error, Result};
 
@@ -48,5 +48,8 @@ impl Workspaces for LateWorkspaces {
     }
     async fn check_invitation(&self, ctx: &CallContext, request: CheckInvitation) -> Result<InvitationState> {
         self.get()?.check_invitation(ctx, request).await
+    }
+    async fn list_sole_owned(&self, ctx: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
+        self.get()?.list_sole_owned(ctx, request).await
     }
 }

@@ -119,6 +119,8 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// For `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// Further public members of the problem document (RFC 9457, 3.2), such as what stands in the way.
+    pub extensions: Option<Box<serde_json::Map<String, serde_json::Value>>>,
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -130,6 +132,7 @@ impl Error {
             detail: detail.into(),
             fields: Vec::new(),
             retry_after: None,
+            extensions: None,
             cause: None,
         }
     }
@@ -183,6 +186,12 @@ impl Error {
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+    /// Adds a member to the problem document; not one of those that every problem has.
+    #[must_use]
+    pub fn with_extension(mut self, name: &str, value: serde_json::Value) -> Self {
+        self.extensions.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
     #[must_use]

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
 use contracts::tasks::{GetTasks, TaskSummary, Tasks};
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, MemberSummary, Membership,
-    ProjectAccess, Workspaces,
+    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
+    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::ids::{ProjectId, SessionId, TaskId, UserId, WorkspaceId};
 use kernel::roles::{Role, effective_role};
@@ -168,6 +168,24 @@ impl Workspaces for FakeWorkspaces {
     }
     async fn check_invitation(&self, _: &CallContext, _: CheckInvitation) -> Result<InvitationState> {
         Ok(InvitationState { valid: false })
+    }
+    async fn list_sole_owned(&self, _: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
+        let members = locked(&self.members);
+        let of = |workspace: WorkspaceId| members.iter().filter(move |((id, _), _)| *id == workspace);
+        let owned = members
+            .iter()
+            .filter(|((_, user), role)| *user == request.user_id && **role == Role::Owner);
+        let sole = owned.map(|((workspace, _), _)| *workspace).filter(|id| {
+            let owners = of(*id).filter(|(_, role)| **role == Role::Owner).count();
+            owners == 1 && of(*id).count() > 1
+        });
+        Ok(sole
+            .map(|workspace_id| SoleOwnedWorkspace {
+                workspace_id,
+                name: "Workspace".to_owned(),
+                other_members: i64::try_from(of(workspace_id).count()).unwrap_or(i64::MAX) - 1,
+            })
+            .collect())
     }
 }
 

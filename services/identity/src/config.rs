@@ -29,6 +29,16 @@ pub enum EmailVerification {
     Required,
 }
 
+/// How access tokens are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SigningAlgorithm {
+    /// Ed25519 (RFC 8037).
+    EdDsa,
+    /// ECDSA on P-256 (RFC 7518), for verifiers that know no Ed25519.
+    Es256,
+}
+
 /// Settings of accounts, passwords, sessions and throttling.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +57,9 @@ pub struct Config {
     pub session_idle_days: u64,
     /// For so many seconds after a refresh the used token yields the same successor again (a lost answer); at most 10.
     pub refresh_grace_seconds: u64,
+    /// `eddsa` or `es256`. A change is carried out by a rotation of the keys and signs nobody out; give every replica the
+    /// same value.
+    pub signing_algorithm: SigningAlgorithm,
     /// A signing key is current for so many days.
     pub signing_key_days: u64,
     /// Life of the link that proves an address, in hours.
@@ -110,6 +123,7 @@ impl Default for Config {
             session_days: 30,
             session_idle_days: 14,
             refresh_grace_seconds: 10,
+            signing_algorithm: SigningAlgorithm::EdDsa,
             signing_key_days: 30,
             verify_link_hours: 48,
             reset_link_minutes: 60,

@@ -38,6 +38,10 @@ pub(crate) enum IdentityError {
     SessionNotFound,
     #[error("The account was deleted.")]
     UserDeleted,
+    #[error(
+        "You are the only owner of workspaces in which others work; see workspaces. Make somebody else owner first, or say with sole_owned_workspaces what shall become of them."
+    )]
+    SoleOwner,
 }
 
 impl IdentityError {
@@ -48,7 +52,7 @@ impl IdentityError {
                 ErrorKind::Forbidden
             }
             Self::Throttled(_) => ErrorKind::RateLimited,
-            Self::EmailTaken | Self::SetupDone | Self::UserDeleted => ErrorKind::Conflict,
+            Self::EmailTaken | Self::SetupDone | Self::UserDeleted | Self::SoleOwner => ErrorKind::Conflict,
             Self::LinkInvalid => ErrorKind::Gone,
             Self::UserNotFound | Self::SessionNotFound => ErrorKind::NotFound,
         }
@@ -71,6 +75,7 @@ impl IdentityError {
             Self::UserNotFound => "identity.user.not_found",
             Self::SessionNotFound => "identity.session.not_found",
             Self::UserDeleted => "identity.user.deleted",
+            Self::SoleOwner => "identity.user.sole_owner",
         }
     }
 }

@@ -3,8 +3,8 @@
 //! Rules that hold everywhere in here:
 //! - A refresh token is good for one use; its successor is derived, so two nodes agree on it. Replaying an older one
 //!   ends the whole session.
-//! - What lies in the database lets nobody in: passwords are Argon2id, tokens SHA-256, signing keys and the set-up code
-//!   are derived from the installation secret, which lies elsewhere.
+//! - What lies in the database lets nobody in: passwords are Argon2id, tokens HMAC-SHA-256; the key of that, signing keys and
+//!   the set-up code are derived from the installation secret, which lies elsewhere.
 //! - An access token says who, never what they may do. Every request asks whether its session is still live.
 //! - Where verification is required, answers, writes and work are the same for known and unknown addresses; mails are
 //!   decided on later, by the due handler.
@@ -35,13 +35,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::jobs::{CleanUp, RotateKeys, SendMail};
 
-pub use config::{Config, EmailVerification, PasswordConfig, Registration, ThrottleConfig};
+pub use config::{Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 
 /// The database of identity.
 pub const SCHEMA: platform::db::Schema = platform::db::Schema {
     service: "identity",
-    migrations: platform::migrations!["0001_init"],
+    migrations: platform::migrations!["0001_init", "0002_signing_algorithm"],
     unique_rules: &[platform::db::UniqueRule {
         constraint: "users_email_key",
         columns: "users.email",

@@ -4,6 +4,7 @@ pub(crate) mod email;
 pub(crate) mod password;
 pub(crate) mod profile;
 pub(crate) mod session;
+pub(crate) mod signing_key;
 pub(crate) mod throttle;
 pub(crate) mod token;
 pub(crate) mod user;

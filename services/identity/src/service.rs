@@ -69,7 +69,7 @@ pub struct IdentityService {
 }
 
 impl IdentityService {
-    /// `workspaces` is asked only where registration needs an invitation.
+    /// `workspaces` is asked where registration needs an invitation and before an account is deleted.
     pub fn new(
         db: Db,
         config: Config,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, MemberSummary, Membership,
-    ProjectAccess, Workspaces,
+    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
+    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::roles::effective_role;
 use kernel::{CallContext, Result};
@@ -17,6 +17,7 @@ use crate::store::projects::{Filter, ProjectStanding};
 
 /// As the contract says; one more than any workspace can have.
 const MAX_LISTED_PROJECTS: u64 = 5_000;
+const MAX_SOLE_OWNED: u64 = 100;
 
 /// Whoever acts in a workspace asks here first, so this is where the request's log lines learn its name.
 fn note_workspace(workspace_id: Option<kernel::ids::WorkspaceId>) {
@@ -105,6 +106,19 @@ impl Workspaces for WorkspacesService {
             .invitation_fits(&request.email, &request.token, self.toolkit.clock.now())
             .await?;
         Ok(InvitationState { valid })
+    }
+
+    async fn list_sole_owned(&self, _: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
+        let select = store::workspaces::sole_owned(request.user_id, MAX_SOLE_OWNED);
+        let rows = store::workspaces::list_of_person(&self.db, select).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| SoleOwnedWorkspace {
+                workspace_id: row.workspace.id,
+                name: row.workspace.name,
+                other_members: row.workspace.member_count - 1,
+            })
+            .collect())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use contracts::identity::SoleOwnedWorkspaces;
 use contracts::identity::events::UserDeactivated;
 use contracts::workspaces::events::{MemberAdded, MemberRemoved, RoleChanged, WorkspaceDeleted, WorkspaceRestored};
 use contracts::{Envelope, EventPayload};
@@ -22,8 +23,9 @@ use crate::store;
 const MAX_MEMBERSHIPS: u64 = 10_000;
 
 /// A deleted account leaves its workspaces. A workspace never stays without an owner: the highest, then
-/// longest-standing of the others becomes owner; where nobody else is, the workspace is deleted (and purged after its
-/// time). A disabled or locked account keeps its roles: it can come back, and no session of it lives meanwhile.
+/// longest-standing of the others becomes owner, unless the person chose to delete such workspaces; where nobody else
+/// is, the workspace is deleted (and purged after its time). People are asked before they delete their account; this
+/// also holds for what changed since they answered. A disabled or locked account keeps its roles: it can come back, and no session of it lives meanwhile.
 pub(crate) struct AccountConsumer {
     service: Arc<WorkspacesService>,
 }
@@ -33,7 +35,7 @@ impl AccountConsumer {
         Self { service }
     }
 
-    async fn leave(&self, member: &Member, now: Timestamp, unit: &mut Unit) -> Result<()> {
+    async fn leave(&self, member: &Member, chosen: SoleOwnedWorkspaces, now: Timestamp, unit: &mut Unit) -> Result<()> {
         let scope = Scope::for_system(member.workspace_id);
         let db = &self.service.db;
         let Some(workspace) = store::workspaces::find(db, member.workspace_id).await? else {
@@ -45,8 +47,13 @@ impl AccountConsumer {
                 // Nobody is left who could restore it; the purge takes this row with the rest.
                 return Ok(());
             }
-            let limit = u64::from(self.service.config.max_members);
-            let others = store::members::list(db, store::members::page(&scope, None, None, limit)).await?;
+            let others = match chosen {
+                SoleOwnedWorkspaces::Delete => Vec::new(),
+                SoleOwnedWorkspaces::Transfer => {
+                    let limit = u64::from(self.service.config.max_members);
+                    store::members::list(db, store::members::page(&scope, None, None, limit)).await?
+                }
+            };
             let Some(heir) = heir(&others, member.user_id) else {
                 WorkspacesService::delete_workspace_in(unit, &scope, workspace, now);
                 return Ok(());
@@ -83,8 +90,9 @@ impl Consumer for AccountConsumer {
             return Ok(());
         }
         let now = self.service.toolkit.clock.now();
+        let chosen = payload.sole_owned_workspaces.unwrap_or(SoleOwnedWorkspaces::Transfer);
         for member in store::members::list_of_user(&self.service.db, payload.user_id, MAX_MEMBERSHIPS).await? {
-            self.leave(&member, now, unit).await?;
+            self.leave(&member, chosen, now, unit).await?;
         }
         Ok(())
     }

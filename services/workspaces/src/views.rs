@@ -14,7 +14,7 @@ use crate::model::{Invitation, InvitationState, Member, Project, ProjectMember, 
 pub(crate) struct WorkspaceSettings {
     /// Every change in the workspace demands `If-Match`.
     pub strict_concurrency: bool,
-    /// Role of invitations that name none.
+    /// Role of invitations that name none; never `owner`.
     pub default_role: Role,
 }
 

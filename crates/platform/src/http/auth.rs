@@ -1,4 +1,4 @@
-//! Verifies access tokens: EdDSA JWTs (RFC 8037, RFC 9068), pinned algorithm, live session.
+//! Verifies access tokens: JWTs (RFC 9068) signed with EdDSA (RFC 8037) or ES256, the algorithm pinned per key, live session.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,10 +31,17 @@ pub struct AuthConfig {
     pub audience: String,
 }
 
+/// A key and the one algorithm it verifies.
+#[derive(Clone)]
+struct PinnedKey {
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
 /// The published keys, as last fetched.
 #[derive(Default)]
 struct Keys {
-    by_id: HashMap<String, DecodingKey>,
+    by_id: HashMap<String, PinnedKey>,
     fetched: Timestamp,
 }
 
@@ -140,17 +147,20 @@ impl Authenticator {
             return Err(invalid());
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
-        // RFC 8725: one algorithm, one type, and no key that the token brings along.
+        // RFC 8725: the key's algorithm, one type, and no key that the token brings along.
         let foreign_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
-        if header.alg != Algorithm::EdDSA || foreign_key || header.typ.as_deref() != Some("at+jwt") || has_crit(token) {
+        if foreign_key || header.typ.as_deref() != Some("at+jwt") || has_crit(token) {
             return Err(invalid());
         }
         let kid = header.kid.ok_or_else(invalid)?;
         if self.key(&kid).is_none() {
             self.refresh_keys(&kid, request_id).await?;
         }
-        let key = self.key(&kid).ok_or_else(invalid)?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let PinnedKey { algorithm, key } = self.key(&kid).ok_or_else(invalid)?;
+        if header.alg != algorithm {
+            return Err(invalid());
+        }
+        let mut validation = Validation::new(algorithm);
         // Times are checked below against our clock, which tests can set.
         validation.validate_exp = false;
         validation.validate_nbf = false;
@@ -166,7 +176,7 @@ impl Authenticator {
     }
 
     /// `None` also once the whole set is too old to be believed.
-    fn key(&self, kid: &str) -> Option<DecodingKey> {
+    fn key(&self, kid: &str) -> Option<PinnedKey> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let believed = self.clock.now().since(keys.fetched) < JWKS_CACHE;
         believed.then(|| keys.by_id.get(kid).cloned()).flatten()
@@ -224,12 +234,15 @@ fn has_crit(token: &str) -> bool {
         .is_none_or(|header| header.get("crit").is_some())
 }
 
-/// Only Ed25519 signature keys with a `kid` count.
-fn decoding_key(jwk: &serde_json::Value) -> Option<(String, DecodingKey)> {
+/// Only Ed25519 and P-256 signature keys with a `kid` count. Which algorithm a key is for follows from its type and curve;
+/// a key that says otherwise of itself is none.
+fn decoding_key(jwk: &serde_json::Value) -> Option<(String, PinnedKey)> {
     let text = |name: &str| jwk.get(name).and_then(serde_json::Value::as_str);
-    if text("kty") != Some("OKP") || text("crv") != Some("Ed25519") {
-        return None;
-    }
-    let key = DecodingKey::from_ed_components(text("x")?).ok()?;
-    Some((text("kid")?.to_owned(), key))
+    let (algorithm, name, key) = match (text("kty")?, text("crv")?) {
+        ("OKP", "Ed25519") => (Algorithm::EdDSA, "EdDSA", DecodingKey::from_ed_components(text("x")?)),
+        ("EC", "P-256") => (Algorithm::ES256, "ES256", DecodingKey::from_ec_components(text("x")?, text("y")?)),
+        _ => return None,
+    };
+    let consistent = text("alg").is_none_or(|alg| alg == name);
+    consistent.then_some((text("kid")?.to_owned(), PinnedKey { algorithm, key: key.ok()? }))
 }

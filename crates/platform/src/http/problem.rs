@@ -54,6 +54,10 @@ pub struct ProblemDocument {
     /// One entry per field that is not acceptable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Members that only this `code` has; its route describes them.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub extensions: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Slug of the problem type; `/problems/<slug>` describes it.
@@ -155,6 +159,7 @@ impl ProblemParts {
             code: error.code.to_string(),
             request_id,
             errors: error.fields.clone(),
+            extensions: error.extensions.as_deref().cloned().unwrap_or_default(),
         }
     }
 

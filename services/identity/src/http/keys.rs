@@ -25,19 +25,25 @@ struct JwkSet {
     keys: Vec<serde_json::Value>,
 }
 
-/// An Ed25519 public key (RFC 8037).
+/// A public key: Ed25519 (RFC 8037), or P-256 (RFC 7518) where `identity.signing_algorithm` is `es256`.
 #[derive(Debug, Serialize, ToSchema)]
 struct Jwk {
+    /// `OKP` or `EC`.
     #[schema(example = "OKP")]
     kty: String,
+    /// `Ed25519` or `P-256`.
     #[schema(example = "Ed25519")]
     crv: String,
+    /// `EdDSA` or `ES256`; the only algorithm the key is for.
     #[schema(example = "EdDSA")]
     alg: String,
     #[schema(example = "sig")]
     r#use: String,
     kid: String,
     x: String,
+    /// Of keys on P-256.
+    #[schema(nullable = false)]
+    y: Option<String>,
 }
 
 /// Public keys of access tokens

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use contracts::identity::SoleOwnedWorkspaces;
 use http::StatusCode;
 use kernel::FieldError;
 use platform::Caller;
@@ -55,6 +56,16 @@ struct UpdateMeRequest {
 struct PasswordRequest {
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 256)]
     current_password: SecretString,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DeleteMeRequest {
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 256)]
+    current_password: SecretString,
+    /// What shall become of workspaces that only the caller owns and others work in. Absent: while there are any, the
+    /// account stays and the answer lists them.
+    sole_owned_workspaces: Option<SoleOwnedWorkspaces>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -128,13 +139,20 @@ async fn change_me(
 /// Delete one's own account
 ///
 /// For ever: name, address and traces of sessions are erased, every session ends, and only the id stays with what the person
-/// made. Workspaces the person owns alone should be handed over first.
+/// made.
+///
+/// While the caller is the only owner of workspaces in which others work, the answer is 409 `identity.user.sole_owner` with
+/// `workspaces` (`id`, `name`, `other_members` of each), unless `sole_owned_workspaces` says how to go on: `transfer` makes
+/// the highest, then longest-standing of the others owner, `delete` deletes them. Workspaces without anybody else are deleted.
 #[utoipa::path(delete, path = "/v1/me", tag = "me", operation_id = "deleteMe",
-    request_body(content = PasswordRequest, example = json!({"current_password": "seventeen wet herons"})),
-    responses((status = 204, description = "Deleted"), (status = 409, description = "The caller is the last administrator")))]
-async fn delete_me(State(service): Service, caller: Caller, Body(body): Body<PasswordRequest>) -> Result<StatusCode, Problem> {
+    request_body(content = DeleteMeRequest, example = json!({"current_password": "seventeen wet herons", "sole_owned_workspaces": "transfer"})),
+    responses((status = 204, description = "Deleted"),
+        (status = 409, description = "The caller is the last administrator, or the only owner of workspaces in which others work")))]
+async fn delete_me(State(service): Service, caller: Caller, Body(body): Body<DeleteMeRequest>) -> Result<StatusCode, Problem> {
     Bounds::default().password("/current_password", &body.current_password).check()?;
-    service.delete_me(&caller, &body.current_password).await?;
+    service
+        .delete_me(&caller, &body.current_password, body.sole_owned_workspaces)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,4 +1,4 @@
-//! Opaque tokens: random or derived, at least 128 bit, only their SHA-256 is stored.
+//! Opaque tokens: random or derived, at least 128 bit, only a keyed hash of them is stored.
 //!
 //! Derived ones come from HMAC-SHA256 under a key made from the installation secret, which never
 //! lies in the database: whoever reads the database alone can make none of them.
@@ -37,6 +37,7 @@ pub(crate) struct Keyring {
     pub(crate) throttle: Hash,
     pub(crate) signing: Hash,
     pub(crate) setup: Hash,
+    at_rest: Hash,
 }
 
 impl Keyring {
@@ -48,6 +49,7 @@ impl Keyring {
             throttle: key("throttle"),
             signing: key("signing key"),
             setup: key("set-up code"),
+            at_rest: key("token at rest"),
         }
     }
 
@@ -62,6 +64,12 @@ impl Keyring {
         render(prefix, &hmac_sha256(&self.mail, &[prefix.as_bytes(), nonce]))
     }
 
+    /// What is stored of a token. Keyed, so that a token made under another installation secret is unknown: changing the
+    /// secret signs everybody out and voids every link.
+    pub(crate) fn fingerprint(&self, token: &SecretString) -> Hash {
+        hmac_sha256(&self.at_rest, &[token.expose_secret().as_bytes()])
+    }
+
     /// The one-time code of the console: 130 bits in groups people can copy.
     pub(crate) fn setup_code(&self, nonce: &[u8]) -> SecretString {
         let text = BASE32_NOPAD.encode(&hmac_sha256(&self.setup, &[nonce]));
@@ -72,10 +80,6 @@ impl Keyring {
 
 pub(crate) fn new_refresh_token() -> SecretString {
     render(REFRESH_PREFIX, &random())
-}
-
-pub(crate) fn hash_token(token: &SecretString) -> Hash {
-    sha256(token.expose_secret().as_bytes())
 }
 
 fn render(prefix: &str, bytes: &[u8]) -> SecretString {

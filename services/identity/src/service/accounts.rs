@@ -1,6 +1,8 @@
 //! One's own account: profile, address, disabling, deleting.
 
+use contracts::identity::SoleOwnedWorkspaces;
 use contracts::identity::events::{ProfileUpdated, UserDeactivated};
+use contracts::workspaces::ListSoleOwned;
 use kernel::{Error, FieldError, Result};
 use platform::Caller;
 use platform::db::{Guard, Reply, Unit};
@@ -118,18 +120,43 @@ impl IdentityService {
     pub(crate) async fn disable_me(&self, caller: &Caller, password: &SecretString) -> Result<()> {
         let user = self.get_me(caller).await?;
         self.confirm_password(caller, &user, password, "/current_password").await?;
-        self.deactivate(caller, &user, UserStatus::Disabled).await
+        self.deactivate(caller, &user, UserStatus::Disabled, None).await
     }
 
-    /// For ever: personal data is erased, the id stays so that others' work keeps its author.
-    pub(crate) async fn delete_me(&self, caller: &Caller, password: &SecretString) -> Result<()> {
+    /// For ever: personal data is erased, the id stays so that others' work keeps its author. Without `chosen` it is
+    /// refused while others depend on a workspace that the person alone owns.
+    pub(crate) async fn delete_me(&self, caller: &Caller, password: &SecretString, chosen: Option<SoleOwnedWorkspaces>) -> Result<()> {
         let user = self.get_me(caller).await?;
         self.confirm_password(caller, &user, password, "/current_password").await?;
-        self.deactivate(caller, &user, UserStatus::Deleted).await
+        if chosen.is_none() {
+            self.require_no_sole_owned(caller, &user).await?;
+        }
+        self.deactivate(caller, &user, UserStatus::Deleted, chosen).await
+    }
+
+    async fn require_no_sole_owned(&self, caller: &Caller, user: &User) -> Result<()> {
+        let request = ListSoleOwned { user_id: user.id };
+        let workspaces = self.workspaces.list_sole_owned(&caller.call(), request).await?;
+        if workspaces.is_empty() {
+            return Ok(());
+        }
+        let list = workspaces
+            .iter()
+            .map(|workspace| {
+                serde_json::json!({ "id": workspace.workspace_id, "name": workspace.name, "other_members": workspace.other_members })
+            })
+            .collect();
+        Err(Error::from(IdentityError::SoleOwner).with_extension("workspaces", list))
     }
 
     /// Disables, locks or deletes; ends all sessions in the same unit.
-    pub(super) async fn deactivate(&self, caller: &Caller, user: &User, status: UserStatus) -> Result<()> {
+    pub(super) async fn deactivate(
+        &self,
+        caller: &Caller,
+        user: &User,
+        status: UserStatus,
+        sole_owned_workspaces: Option<SoleOwnedWorkspaces>,
+    ) -> Result<()> {
         let deleted = status == UserStatus::Deleted;
         let version = user.version + 1;
         let inactive = User {
@@ -149,7 +176,11 @@ impl IdentityService {
         if deleted {
             store::sessions::erase_traces(&mut unit, user.id);
         }
-        unit.emit(&UserDeactivated { user_id: user.id, deleted });
+        unit.emit(&UserDeactivated {
+            user_id: user.id,
+            deleted,
+            sole_owned_workspaces,
+        });
         if let Some(email) = user.email.clone() {
             let job = MailJob::Deactivated { email, status };
             Self::schedule_mail(&mut unit, &job, caller.now);

@@ -105,7 +105,7 @@ impl IdentityService {
         if user.status == UserStatus::Locked {
             return Ok(());
         }
-        self.deactivate(caller, &user, UserStatus::Locked).await
+        self.deactivate(caller, &user, UserStatus::Locked, None).await
     }
 
     /// Brings back a locked or disabled account. Its sessions stay ended.
@@ -232,7 +232,7 @@ impl IdentityService {
         let caller = self.system("cli.user.lock");
         let user = self.get_by_email(email).await?;
         if user.status != UserStatus::Locked {
-            self.deactivate(&caller, &user, UserStatus::Locked).await?;
+            self.deactivate(&caller, &user, UserStatus::Locked, None).await?;
         }
         Ok(user.id)
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::IdentityService;
 use crate::model::email::EmailAddress;
-use crate::model::token::{Hash, hash_token, random, sha256};
+use crate::model::token::{Hash, random, sha256};
 use crate::model::user::{User, UserStatus};
 use crate::store;
 use crate::store::mail_tokens::{MailToken, Purpose};
@@ -268,7 +268,7 @@ impl IdentityService {
     ) -> Result<Option<SecretString>> {
         let now = self.now();
         let token = self.keyring.mail_token(purpose.prefix(), nonce.as_bytes());
-        let hash: Hash = hash_token(&token);
+        let hash: Hash = self.keyring.fingerprint(&token);
         let latest = store::mail_tokens::find_latest(&self.db, user.id, purpose).await?;
         // The same hash means that this very job runs again after a failed send.
         let too_soon = latest.is_some_and(|latest| latest.hash != hash && now.since(latest.created_at) < QUIET_TIME);

@@ -13,7 +13,7 @@ use super::signing::AccessToken;
 use super::{IdentityService, audit, without_idempotency};
 use crate::error::IdentityError;
 use crate::model::session::{RefreshVerdict, Session, judge_refresh};
-use crate::model::token::{MAX_TOKEN_CHARS, hash_token, new_refresh_token};
+use crate::model::token::{MAX_TOKEN_CHARS, new_refresh_token};
 use crate::model::user::{User, UserStatus};
 use crate::store;
 use crate::store::sessions::Which;
@@ -59,7 +59,7 @@ impl IdentityService {
             user_agent: user_agent(caller),
         };
         let token = new_refresh_token();
-        store::sessions::insert(unit, &session, &hash_token(&token));
+        store::sessions::insert(unit, &session, &self.keyring.fingerprint(&token));
         (session, token)
     }
 
@@ -118,7 +118,7 @@ impl IdentityService {
         if token.expose_secret().len() > MAX_TOKEN_CHARS {
             return Ok(None);
         }
-        Ok(store::sessions::find_by_token(&self.db, &hash_token(token)).await?)
+        Ok(store::sessions::find_by_token(&self.db, &self.keyring.fingerprint(token)).await?)
     }
 
     async fn rotate(
@@ -139,7 +139,7 @@ impl IdentityService {
             ..session
         };
         let mut unit = Unit::new(caller);
-        store::sessions::rotate(&mut unit, &next, session.generation, &hash_token(&successor), MOVED);
+        store::sessions::rotate(&mut unit, &next, session.generation, &self.keyring.fingerprint(&successor), MOVED);
         self.db.apply(unit).await?;
         Ok((next, successor))
     }

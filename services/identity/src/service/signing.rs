@@ -1,16 +1,16 @@
-//! Access tokens (RFC 9068) and the Ed25519 keys that sign them.
+//! Access tokens (RFC 9068) and the keys that sign them.
 //!
 //! Three states: *next* is published ahead of its use, *current* signs, *previous* ones still verify. A key becomes
 //! current only after every verifier had time to fetch it, and stays published longer than any token it signed lives,
 //! so that rotation signs nobody out. All replicas read the same rows; the private part is derived from the row's salt
-//! and the installation secret.
+//! and the installation secret; what was signed under another secret verifies no longer. Another algorithm comes by
+//! such a rotation too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::identity::Jwks;
 use data_encoding::BASE64URL_NOPAD;
-use ed25519_dalek::{Signer as _, SigningKey};
 use kernel::ids::uuid_v7;
 use kernel::{Error, ErrorKind, Result, Timestamp};
 use platform::db::{Guard, Unit};
@@ -18,7 +18,8 @@ use serde_json::json;
 
 use super::IdentityService;
 use crate::model::session::Session;
-use crate::model::token::{Hash, hmac_sha256, random, sha256};
+use crate::model::signing_key::SigningKey;
+use crate::model::token::random;
 use crate::store;
 use crate::store::keys::{KeyRow, Slot};
 
@@ -45,8 +46,8 @@ pub(crate) struct AccessToken {
 struct KeySet {
     kid: String,
     current: SigningKey,
-    /// All that verify: key id and public key.
-    published: Vec<(String, Hash)>,
+    /// All that verify, as JSON Web Keys.
+    published: Vec<serde_json::Value>,
     read_at: Timestamp,
 }
 
@@ -60,7 +61,7 @@ impl IdentityService {
     pub(crate) async fn issue_access_token(&self, session: &Session, now: Timestamp) -> Result<AccessToken> {
         let keys = self.key_set().await?;
         let lifetime = self.config.access_ttl().min(session.expires_at.since(now));
-        let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": keys.kid });
+        let header = json!({ "alg": keys.current.algorithm().jose(), "typ": "at+jwt", "kid": keys.kid });
         let claims = json!({
             "iss": self.public_url,
             "aud": self.config.audience,
@@ -75,25 +76,16 @@ impl IdentityService {
         let signed = format!("{}.{}", encode(&header), encode(&claims));
         let signature = keys.current.sign(signed.as_bytes());
         Ok(AccessToken {
-            token: format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature.to_bytes())),
+            token: format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature)),
             expires_in: lifetime,
         })
     }
 
-    /// The public keys (RFC 7517, RFC 8037).
+    /// The public keys (RFC 7517).
     pub(crate) async fn key_document(&self) -> Result<Jwks> {
         let keys = self.key_set().await?;
         Ok(Jwks {
-            keys: keys
-                .published
-                .iter()
-                .map(|(kid, public)| {
-                    json!({
-                        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
-                        "kid": kid, "x": BASE64URL_NOPAD.encode(public),
-                    })
-                })
-                .collect(),
+            keys: keys.published.clone(),
         })
     }
 
@@ -121,8 +113,8 @@ impl IdentityService {
     }
 
     #[cfg(test)]
-    pub(crate) async fn current_key_for_tests(&self) -> SigningKey {
-        self.key_set().await.expect("keys").current.clone()
+    pub(crate) async fn sign_for_tests(&self, message: &[u8]) -> Vec<u8> {
+        self.key_set().await.expect("keys").current.sign(message)
     }
 
     pub(crate) fn forget_keys(&self) {
@@ -134,33 +126,30 @@ impl IdentityService {
         Some(KeySet {
             kid: current.kid.clone(),
             current: self.private_key(current)?,
-            published: rows.iter().map(|row| (row.kid.clone(), row.public_key)).collect(),
+            published: rows.iter().filter_map(|row| self.private_key(row)).map(|key| key.jwk()).collect(),
             read_at: now,
         })
     }
 
     /// `None` when the row was made under another installation secret.
     fn private_key(&self, row: &KeyRow) -> Option<SigningKey> {
-        let key = self.derive_key(&row.salt);
-        (key.verifying_key().to_bytes() == row.public_key).then_some(key)
+        SigningKey::derive(row.algorithm, &self.keyring.signing, &row.salt).filter(|key| *key.x() == row.public_key)
     }
 
-    fn derive_key(&self, salt: &Hash) -> SigningKey {
-        SigningKey::from_bytes(&hmac_sha256(&self.keyring.signing, &[salt]))
-    }
-
-    fn new_key(&self, slot: Slot, now: Timestamp) -> KeyRow {
-        let salt = random();
-        let public_key = self.derive_key(&salt).verifying_key().to_bytes();
-        KeyRow {
-            kid: thumbprint(&public_key),
+    fn new_key(&self, slot: Slot, now: Timestamp) -> Result<KeyRow> {
+        let (algorithm, salt) = (self.config.signing_algorithm, random());
+        let key = SigningKey::derive(algorithm, &self.keyring.signing, &salt)
+            .ok_or_else(|| Error::internal("no signing key could be derived"))?;
+        Ok(KeyRow {
+            kid: key.thumbprint(),
             slot: Some(slot),
+            algorithm,
             salt,
-            public_key,
+            public_key: *key.x(),
             created_at: now,
             activated_at: (slot == Slot::Current).then_some(now),
             retired_at: None,
-        }
+        })
     }
 
     /// At the first start, or after the installation secret was changed.
@@ -173,8 +162,8 @@ impl IdentityService {
             );
             store::keys::retire(&mut unit, &row.kid, now, RACE);
         }
-        store::keys::insert(&mut unit, &self.new_key(Slot::Current, now));
-        store::keys::insert(&mut unit, &self.new_key(Slot::Next, now));
+        store::keys::insert(&mut unit, &self.new_key(Slot::Current, now)?);
+        store::keys::insert(&mut unit, &self.new_key(Slot::Next, now)?);
         accept_race(self.db.apply(unit).await)
     }
 
@@ -185,14 +174,20 @@ impl IdentityService {
         let in_slot = |slot| rows.iter().find(|row| row.slot == Some(slot));
         let overlap = self.config.access_ttl() + JWKS_MAX_AGE + CACHE_TTL;
         let period = Duration::from_secs(self.config.signing_key_days * 86_400);
+        let wanted = self.config.signing_algorithm;
         let mut unit = Unit::new(&self.system("identity.keys"));
         match (in_slot(Slot::Current), in_slot(Slot::Next)) {
+            // A verifier may know the next one already, so it is withdrawn as slowly as one that has signed.
+            (Some(_), Some(next)) if next.algorithm != wanted => {
+                store::keys::retire(&mut unit, &next.kid, now, RACE);
+                store::keys::insert(&mut unit, &self.new_key(Slot::Next, now)?);
+            }
             (Some(current), Some(next)) => {
-                let old = current.activated_at.is_some_and(|since| now.since(since) >= period);
+                let old = current.activated_at.is_some_and(|since| now.since(since) >= period) || current.algorithm != wanted;
                 if old && now.since(next.created_at) >= overlap && self.private_key(next).is_some() {
                     store::keys::retire(&mut unit, &current.kid, now, RACE);
                     store::keys::activate(&mut unit, &next.kid, now, RACE);
-                    store::keys::insert(&mut unit, &self.new_key(Slot::Next, now));
+                    store::keys::insert(&mut unit, &self.new_key(Slot::Next, now)?);
                     tracing::info!(target: "auth", event = "signing_key_rotated", old = current.kid, new = next.kid);
                 }
             }
@@ -211,25 +206,5 @@ fn accept_race(result: Result<platform::db::Output, platform::db::DbError>) -> R
         Err(platform::db::DbError::Guard(guard)) if guard == RACE => Ok(()),
         Err(error) if error.is_unique() => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// RFC 7638 thumbprint: the key names itself.
-fn thumbprint(public_key: &Hash) -> String {
-    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, BASE64URL_NOPAD.encode(public_key));
-    BASE64URL_NOPAD.encode(&sha256(canonical.as_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn thumbprint_matches_rfc_8037_appendix_a_3() {
-        let public = data_encoding::BASE64URL_NOPAD
-            .decode(b"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
-            .unwrap();
-        assert_eq!(
-            super::thumbprint(&public.try_into().unwrap()),
-            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-        );
     }
 }

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{IdentityService, MailJob, audit, without_idempotency};
 use crate::error::IdentityError;
 use crate::model::email::EmailAddress;
-use crate::model::token::{MAX_TOKEN_CHARS, hash_token};
+use crate::model::token::MAX_TOKEN_CHARS;
 use crate::model::user::{User, UserStatus};
 use crate::store;
 use crate::store::mail_tokens::{MailToken, Purpose};
@@ -28,7 +28,7 @@ impl IdentityService {
         if token.expose_secret().len() > MAX_TOKEN_CHARS {
             return Err(invalid());
         }
-        let found = store::mail_tokens::find(&self.db, &hash_token(token)).await?;
+        let found = store::mail_tokens::find(&self.db, &self.keyring.fingerprint(token)).await?;
         let found = found
             .filter(|found| purposes.contains(&found.purpose) && found.expires_at > caller.now)
             .ok_or_else(invalid)?;

@@ -4,6 +4,7 @@ use kernel::Timestamp;
 use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
 use sea_query::{Expr, ExprTrait, Order, Query};
 
+use crate::config::SigningAlgorithm;
 use crate::model::token::Hash;
 
 /// At most one key stands in each slot (a unique constraint sees to it); a previous key has none.
@@ -27,7 +28,9 @@ impl Slot {
 pub(crate) struct KeyRow {
     pub(crate) kid: String,
     pub(crate) slot: Option<Slot>,
+    pub(crate) algorithm: SigningAlgorithm,
     pub(crate) salt: Hash,
+    /// Its x coordinate, as published.
     pub(crate) public_key: Hash,
     pub(crate) created_at: Timestamp,
     pub(crate) activated_at: Option<Timestamp>,
@@ -55,11 +58,21 @@ impl FromRow for KeyRow {
             created_at: row.get(4)?,
             activated_at: row.get(5)?,
             retired_at: row.get(6)?,
+            algorithm: row.parse(7)?,
         })
     }
 }
 
-const COLUMNS: [&str; 7] = ["kid", "slot", "salt", "public_key", "created_at", "activated_at", "retired_at"];
+const COLUMNS: [&str; 8] = [
+    "kid",
+    "slot",
+    "salt",
+    "public_key",
+    "created_at",
+    "activated_at",
+    "retired_at",
+    "algorithm",
+];
 
 /// All of them: two, plus the previous ones that still verify.
 pub(crate) async fn list(db: &Db) -> Result<Vec<KeyRow>, DbError> {
@@ -85,6 +98,7 @@ pub(crate) fn insert(unit: &mut Unit, key: &KeyRow) {
                 key.created_at.as_micros().into(),
                 key.activated_at.map(Timestamp::as_micros).into(),
                 key.retired_at.map(Timestamp::as_micros).into(),
+                key.algorithm.as_str().into(),
             ])
             .take(),
     );

@@ -114,8 +114,13 @@ async fn sec_11_the_private_key_is_not_in_the_database() {
     let theirs = kids(&thief).await;
     assert_eq!(
         theirs.len(),
-        4,
+        2,
         "without the installation secret the stored rows sign nothing; new keys are made"
     );
-    assert!(verifies(&thief, &ada.access.token).await, "the old public key is still published");
+    assert!(
+        !verifies(&thief, &ada.access.token).await,
+        "what was signed under another secret is believed no longer"
+    );
+    let refreshed = thief.refresh(&world.visitor(), &ada.refresh).await;
+    assert_eq!(super::support::code(refreshed), "identity.refresh.invalid", "nor is a session");
 }

@@ -101,7 +101,7 @@ async fn sec_13_only_hashes_are_stored() {
     let rows: Vec<Column<Vec<u8>>> = world.db.all(query).await.unwrap();
     assert_eq!(rows.len(), 2);
     let token = text(&first);
-    let expected = crate::model::token::hash_token(&first.refresh);
+    let expected = world.service.keyring.fingerprint(&first.refresh);
     assert!(rows.iter().any(|row| row.0 == expected));
     assert!(
         rows.iter()

@@ -49,7 +49,7 @@ async fn sec_14_disable_delete_and_lock_end_every_session() {
         let ada = world.register("ada@example.org").await;
         match what {
             "disable" => world.service.disable_me(&world.caller(&ada), &PASSWORD.into()).await.unwrap(),
-            "delete" => world.service.delete_me(&world.caller(&ada), &PASSWORD.into()).await.unwrap(),
+            "delete" => world.service.delete_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap(),
             _ => world.service.lock(&world.caller(&root), ada.user.id).await.unwrap(),
         }
         assert!(refuses_everything(&world, &ada).await, "{what}");
@@ -140,7 +140,7 @@ async fn sec_05_change_needs_the_current_password_ends_the_others_and_tells_by_m
 async fn deleting_erases_personal_data_and_frees_the_address() {
     let world = World::new().await;
     let ada = world.register("ada@example.org").await;
-    world.service.delete_me(&world.caller(&ada), &PASSWORD.into()).await.unwrap();
+    world.service.delete_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap();
     let row = world.user(&ada).await;
     assert_eq!((row.email, row.password_hash, row.pending_email), (None, None, None));
     assert!(!row.name.contains("Ada"));
@@ -171,7 +171,7 @@ async fn old_sessions_are_swept_with_their_tokens() {
     world.service.sign_out(&world.caller(&ended)).await.unwrap();
     world.clock.advance(std::time::Duration::from_secs(6 * 86_400));
     world.service.clean_up().await.unwrap();
-    let hash = crate::model::token::hash_token(&ended.refresh);
+    let hash = world.service.keyring.fingerprint(&ended.refresh);
     assert!(
         crate::store::sessions::find_by_token(&world.db, &hash).await.unwrap().is_some(),
         "kept for a week, so that a replay is seen"

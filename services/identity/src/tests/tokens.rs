@@ -99,9 +99,13 @@ async fn sec_09_foreign_algorithms_and_keys_are_refused() {
 async fn sec_09_even_our_own_key_signs_no_other_kind_of_token() {
     let (world, ada, verifier) = start().await;
     let (header, claims) = (decode(&ada.access.token, 0), decode(&ada.access.token, 1));
-    let key = world.service.current_key_for_tests().await;
+    let ours = async |header: &Value, claims: &Value| {
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        let signature = world.service.sign_for_tests(signed.as_bytes()).await;
+        format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))
+    };
     assert!(
-        accepted(&verifier, &signed_by(&key, &header, &claims)).await,
+        accepted(&verifier, &ours(&header, &claims).await).await,
         "the test signs as the service does"
     );
     let change = |original: &Value, name: &str, value: Value| {
@@ -135,7 +139,7 @@ async fn sec_09_even_our_own_key_signs_no_other_kind_of_token() {
             "sub",
         ),
     ] {
-        assert!(!accepted(&verifier, &signed_by(&key, &header, &claims)).await, "{why}");
+        assert!(!accepted(&verifier, &ours(&header, &claims).await).await, "{why}");
     }
 }
 
@@ -198,4 +202,71 @@ async fn sec_12_administration_is_asked_per_request() {
         is_admin(&verifier(&world, world.service.clone())).await,
         "the same token, a new answer"
     );
+}
+
+#[tokio::test]
+async fn sec_09_es256_is_an_option_and_pinned_to_its_keys() {
+    let config = crate::Config {
+        signing_algorithm: crate::SigningAlgorithm::Es256,
+        ..cheap()
+    };
+    let world = World::with(config).await;
+    let ada = world.register("ada@example.org").await;
+    let verifier = verifier(&world, world.service.clone());
+    assert_eq!(decode(&ada.access.token, 0)["alg"], "ES256");
+    assert!(accepted(&verifier, &ada.access.token).await);
+    let keys = world.service.key_document().await.unwrap().keys;
+    assert_eq!(keys.len(), 2);
+    for key in &keys {
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"]),
+            (&json!("EC"), &json!("P-256"), &json!("ES256"))
+        );
+    }
+    // The same bytes under another algorithm's name, and another algorithm's signature under this key's name.
+    let (mut header, claims) = (decode(&ada.access.token, 0), decode(&ada.access.token, 1));
+    let signature = ada.access.token.rsplit('.').next().unwrap().to_owned();
+    for alg in ["EdDSA", "ES384", "RS256", "none"] {
+        header["alg"] = json!(alg);
+        assert!(
+            !accepted(&verifier, &format!("{}.{}.{signature}", encode(&header), encode(&claims))).await,
+            "{alg}"
+        );
+        let attacker = SigningKey::from_bytes(&[9; 32]);
+        assert!(!accepted(&verifier, &signed_by(&attacker, &header, &claims)).await, "{alg}");
+    }
+}
+
+#[tokio::test]
+async fn sec_11_another_algorithm_comes_by_rotation_and_signs_nobody_out() {
+    let (world, ada, verifier) = start().await;
+    for (algorithm, name) in [(crate::SigningAlgorithm::Es256, "ES256"), (crate::SigningAlgorithm::EdDsa, "EdDSA")] {
+        let node = world.node(crate::Config {
+            signing_algorithm: algorithm,
+            ..cheap()
+        });
+        let fresh = async |email: &str| {
+            node.forget_keys();
+            let signed_in = node
+                .sign_in(&world.visitor(), email, &super::support::PASSWORD.into())
+                .await
+                .unwrap();
+            (decode(&signed_in.access.token, 0)["alg"].clone(), signed_in.access.token)
+        };
+        let (before, old_token) = fresh("ada@example.org").await;
+        assert_ne!(before, name, "not before every verifier knows the new key");
+        node.rotate_keys().await.unwrap();
+        assert_ne!(fresh("ada@example.org").await.0, name);
+        // The longest that a token lives and a verifier may keep the key set.
+        world.clock.advance(Duration::from_secs(900 + 300 + 30));
+        let (still, newest_old) = fresh("ada@example.org").await;
+        assert_eq!(still, before);
+        node.rotate_keys().await.unwrap();
+        let (after, new_token) = fresh("ada@example.org").await;
+        assert_eq!(after, name);
+        assert!(accepted(&verifier, &newest_old).await, "signed with the old key a moment ago");
+        assert!(accepted(&verifier, &new_token).await);
+        assert!(!accepted(&verifier, &old_token).await, "expired");
+    }
+    drop(ada);
 }

@@ -285,6 +285,7 @@ async fn the_gone_leave_nothing_behind() {
     let locked = UserDeactivated {
         user_id: world.ben,
         deleted: false,
+        sole_owned_workspaces: None,
     };
     world.happens(None, &locked).await;
     assert_eq!(world.inbox(world.ben).await.len(), 1, "a locked account may come back");

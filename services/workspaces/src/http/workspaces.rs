@@ -35,8 +35,30 @@ struct CreateWorkspaceSettings {
     /// Every change in the workspace demands `If-Match`. Off when absent.
     #[serde(default)]
     strict_concurrency: bool,
-    /// Role of invitations that name none; `collaborator` when absent.
+    #[schema(schema_with = optional_default_role)]
     default_role: Option<Role>,
+}
+
+/// Every role but `owner`.
+fn default_role() -> utoipa::openapi::schema::Object {
+    let roles = Role::ALL.iter().filter(|role| **role != Role::Owner);
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .description(Some("Role of invitations that name none; not `owner`"))
+        .enum_values(Some(roles.map(|role| role.as_str())))
+        .build()
+}
+
+/// `null` is as good as absent.
+fn optional_default_role() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{SchemaType, Type};
+    let mut schema = default_role();
+    schema.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
+    schema.description = Some("Role of invitations that name none; not `owner`; `collaborator` when absent".to_owned());
+    if let Some(names) = &mut schema.enum_values {
+        names.push(serde_json::Value::Null);
+    }
+    schema
 }
 
 /// The IANA names, or `null` as good as absent.
@@ -77,7 +99,7 @@ struct UpdateWorkspaceSettings {
     #[schema(value_type = Option<bool>, nullable = false)]
     #[serde(default)]
     strict_concurrency: Field<bool>,
-    #[schema(value_type = Option<Role>, nullable = false)]
+    #[schema(schema_with = default_role)]
     #[serde(default)]
     default_role: Field<Role>,
 }

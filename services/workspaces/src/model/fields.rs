@@ -1,5 +1,6 @@
 //! Checks of what people send; collects every problem before it answers.
 
+use kernel::roles::Role;
 use kernel::{Error, FieldError, Result};
 
 pub(crate) const MAX_NAME: usize = 200;
@@ -80,6 +81,14 @@ impl Fields {
             self.reject(pointer, "time_zone", "must be an IANA time zone such as Europe/Berlin");
         }
         text.to_owned()
+    }
+
+    /// An invitation that names no role must not hand the workspace over by accident.
+    pub fn default_role(&mut self, pointer: &str, role: Role) -> Role {
+        if role == Role::Owner {
+            self.reject(pointer, "owner", "must not be owner; invite owners by name");
+        }
+        role
     }
 
     /// The address in lower case.

@@ -54,6 +54,7 @@ impl WorkspacesService {
         let slug = command.slug.as_deref().map(|slug| fields.slug("/slug", slug));
         let description = command.description.as_deref().map(|text| fields.description("/description", text));
         let time_zone = command.time_zone.as_deref().map(|zone| fields.time_zone("/time_zone", zone));
+        let default_role = command.default_role.map(|role| fields.default_role("/settings/default_role", role));
         fields.finish()?;
         let made = store::workspaces::count_created_by(&self.db, user_id).await?;
         if made >= i64::from(self.config.max_workspaces_per_person) {
@@ -66,7 +67,7 @@ impl WorkspacesService {
             description,
             time_zone: time_zone.unwrap_or_else(|| "UTC".to_owned()),
             strict_concurrency: command.strict_concurrency,
-            default_role: command.default_role.unwrap_or(Role::Collaborator),
+            default_role: default_role.unwrap_or(Role::Collaborator),
             owner_count: 1,
             member_count: 1,
             version: 1,
@@ -269,6 +270,9 @@ fn apply_update(workspace: &mut Workspace, command: UpdateWorkspace) -> Result<V
         command.strict_concurrency,
         &mut workspace.strict_concurrency,
     );
+    if let Field::Value(role) = &command.default_role {
+        fields.default_role("/settings/default_role", *role);
+    }
     set_value(
         &mut fields,
         "/settings/default_role",

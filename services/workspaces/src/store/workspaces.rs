@@ -128,6 +128,15 @@ pub(crate) fn of_person(user_id: UserId, deleted: bool, after: Option<WorkspaceI
         .take()
 }
 
+/// Live workspaces with others in them whose one owner is the person, the oldest first.
+pub(crate) fn sole_owned(user_id: UserId, limit: u64) -> SelectStatement {
+    of_person(user_id, false, None, limit)
+        .and_where(Expr::col((Members::Table, Members::Role)).eq(Role::Owner.as_str()))
+        .and_where(Expr::col((W::Table, W::OwnerCount)).eq(1))
+        .and_where(Expr::col((W::Table, W::MemberCount)).gt(1))
+        .take()
+}
+
 pub(crate) async fn list_of_person(db: &Db, select: SelectStatement) -> Result<Vec<WorkspaceMember>, DbError> {
     db.all(select).await
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::identity::SoleOwnedWorkspaces;
 use contracts::identity::events::UserDeactivated;
 use contracts::workspaces::events::{MemberRemoved, ProjectPurged, RoleChanged, WorkspaceDeleted, WorkspacePurged};
 use kernel::ids::EventId;
@@ -98,7 +99,15 @@ async fn what_was_deleted_goes_after_thirty_days_and_nothing_else() {
 }
 
 async fn deactivate(world: &World, user_id: UserId, deleted: bool) {
-    let payload = UserDeactivated { user_id, deleted };
+    deactivate_with(world, user_id, deleted, None).await;
+}
+
+async fn deactivate_with(world: &World, user_id: UserId, deleted: bool, sole_owned_workspaces: Option<SoleOwnedWorkspaces>) {
+    let payload = UserDeactivated {
+        user_id,
+        deleted,
+        sole_owned_workspaces,
+    };
     let envelope = Envelope {
         specversion: "1.0".into(),
         id: EventId::generate(&world.clock),
@@ -171,4 +180,54 @@ async fn a_deleted_account_leaves_and_no_workspace_stays_without_an_owner() {
     assert_eq!(deleted, [alone], "nobody is left there");
     assert_eq!(world.events_of::<MemberRemoved>().await.len(), 2);
     assert_eq!(world.events_of::<RoleChanged>().await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_alone_owns_what_is_known_and_can_be_deleted_with_the_account() {
+    let world = World::new().await;
+    let ada = world.person("ada");
+    let (alone, shared, led, gone) = (
+        world.workspace(ada, "Alone").await.id,
+        world.workspace(ada, "Shared").await.id,
+        world.workspace(ada, "Led").await.id,
+        world.workspace(ada, "Gone").await.id,
+    );
+    let bob = world.joined(shared, "bob", Role::Collaborator).await;
+    world.joined(shared, "cy", Role::Viewer).await;
+    world.joined(led, "eli", Role::Owner).await;
+    world.joined(gone, "dan", Role::Viewer).await;
+    let any = super::if_match(1);
+    world
+        .service
+        .delete_workspace(&world.caller(ada), gone, &any)
+        .await
+        .expect("deleted");
+    let sole = async |user_id| {
+        let request = contracts::workspaces::ListSoleOwned { user_id };
+        let context = world.nobody().call();
+        world.service.list_sole_owned(&context, request).await.expect("a list")
+    };
+    let expected = contracts::workspaces::SoleOwnedWorkspace {
+        workspace_id: shared,
+        name: "Shared".into(),
+        other_members: 2,
+    };
+    assert_eq!(
+        sole(ada).await,
+        [expected],
+        "not one without others, with another owner, or deleted already"
+    );
+    assert_eq!(sole(bob).await, []);
+
+    deactivate_with(&world, ada, true, Some(SoleOwnedWorkspaces::Delete)).await;
+    assert_eq!(world.membership(shared, bob).await, None);
+    let mut deleted: Vec<_> = world
+        .events_of::<WorkspaceDeleted>()
+        .await
+        .into_iter()
+        .map(|event| event.workspace_id)
+        .collect();
+    deleted.sort_unstable();
+    assert_eq!(deleted, [alone, shared, gone], "in the order of their making");
+    assert_eq!(world.events_of::<RoleChanged>().await, [], "nobody inherits");
 }

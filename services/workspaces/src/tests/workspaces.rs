@@ -143,11 +143,11 @@ async fn fields_are_checked_all_at_once_and_slugs_are_unique() {
         description: Some("\u{7}".into()),
         time_zone: Some("Mars/Base".into()),
         strict_concurrency: false,
-        default_role: None,
+        default_role: Some(Role::Owner),
     };
     let error = world.service.create_workspace(&caller, bad).await.expect_err("422");
     let pointers: Vec<_> = error.fields.iter().map(|field| field.pointer.as_str()).collect();
-    assert_eq!(pointers, ["/name", "/slug", "/description", "/time_zone"]);
+    assert_eq!(pointers, ["/name", "/slug", "/description", "/time_zone", "/settings/default_role"]);
 
     let first = world.workspace(ada, "Acme").await;
     let second = world.workspace(ada, "Acme").await;

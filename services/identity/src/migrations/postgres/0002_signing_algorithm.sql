@@ -1,0 +1,1 @@
+ALTER TABLE signing_keys ADD COLUMN algorithm VARCHAR(8) NOT NULL DEFAULT 'eddsa';
