@@ -50,7 +50,7 @@ const LINES: &[(u8, &str, &str)] = &[
     ),
     (
         9,
-        "Access tokens live 15 minutes at most, are EdDSA, and the algorithm is pinned per key: `none`, HS256 and keys named by the token are refused",
+        "Access tokens live 15 minutes at most, are EdDSA or ES256, and the algorithm is pinned per key: `none`, HS256 and keys named by the token are refused",
         "ASVS 9.1.1-9.1.3, RFC 8725",
     ),
     (

@@ -5,6 +5,7 @@ mod enumeration;
 mod keys;
 mod mails;
 mod passwords;
+mod prepare;
 mod refresh;
 mod registration;
 mod sessions;

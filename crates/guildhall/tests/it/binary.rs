@@ -150,14 +150,7 @@ async fn operators_manage_accounts_and_nothing_secret_is_logged() {
         .or(made["password"].as_str())
         .unwrap_or_else(|| panic!("no password in {made}"))
         .to_owned();
-    let nobody = Client {
-        base: server.base.clone(),
-        http,
-        token: None,
-        user_id: String::new(),
-        email: String::new(),
-        refresh: String::new(),
-    };
+    let nobody = server.anonymous(&http);
     let credentials = json!({ "email": "ops@example.com", "password": password });
     let signed_in = nobody.post("/v1/auth/sign-in", credentials).await.expect(StatusCode::OK);
     let secrets = [
@@ -224,7 +217,7 @@ async fn operators_manage_accounts_and_nothing_secret_is_logged() {
 }
 
 /// Texts of the mails that lie in the data folder.
-fn mailbox(folder: &std::path::Path) -> Vec<String> {
+pub fn mailbox(folder: &std::path::Path) -> Vec<String> {
     let bytes = std::fs::read(folder.join("mailbox.json")).expect("a mailbox");
     let mails: Vec<Value> = serde_json::from_slice(&bytes).expect("JSON");
     assert!(!mails.is_empty(), "no mail was sent");

@@ -49,6 +49,18 @@ impl Server {
         }
     }
 
+    /// Nobody in particular, speaking with this server.
+    pub fn anonymous(&self, http: &reqwest::Client) -> crate::support::Client {
+        crate::support::Client {
+            base: self.base.clone(),
+            http: http.clone(),
+            token: None,
+            user_id: String::new(),
+            email: String::new(),
+            refresh: String::new(),
+        }
+    }
+
     pub async fn ready(&mut self, http: &reqwest::Client) {
         for _ in 0..600 {
             if let Some(status) = self.child.try_wait().expect("the server's state") {

@@ -53,12 +53,25 @@ impl TestApp {
 
     /// `adjust` changes the configuration before the start.
     pub async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::start_from(Parts::default(), adjust).await
+    }
+
+    /// With a clock that stands still until it is told otherwise.
+    pub async fn start_at(clock: &testkit::FixedClock) -> Self {
+        let parts = Parts {
+            clock: std::sync::Arc::new(clock.clone()),
+            ..Parts::default()
+        };
+        Self::start_from(parts, |_| {}).await
+    }
+
+    async fn start_from(parts: Parts, adjust: impl FnOnce(&mut Config)) -> Self {
         init_logs();
         let database = testkit::TestServer::new(&SCHEMAS).await;
         let mut config = config_for(&database);
         adjust(&mut config);
         let lifecycle = Lifecycle::new();
-        let app = App::build(&config, Parts::default()).await.expect("the application builds");
+        let app = App::build(&config, parts).await.expect("the application builds");
         app.databases.migrate().await.expect("migrations run");
         app.start_workers(&lifecycle);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");

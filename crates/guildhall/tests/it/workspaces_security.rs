@@ -94,6 +94,89 @@ async fn sec_16_invitation_tokens_are_secret_bound_and_for_one_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sec_16_invitations_run_out() {
+    let clock = testkit::FixedClock::default();
+    let app = TestApp::start_at(&clock).await;
+    let (ada, bob) = (app.register("ada").await, app.register("bob").await);
+    let workspace = ada.workspace("Acme").await;
+    let path = format!("/v1/workspaces/{workspace}/invitations");
+    let link = ada
+        .post(&path, json!({ "role": "viewer", "expires_in": 600 }))
+        .await
+        .expect(StatusCode::CREATED);
+    let token = link.body["token"].as_str().expect("a token").to_owned();
+    let page = format!("/v1/invitations/{token}");
+    clock.advance(std::time::Duration::from_secs(599));
+    app.anonymous().get(&page).await.expect(StatusCode::OK);
+    clock.advance(std::time::Duration::from_secs(1));
+    act(&bob, &format!("{page}/acceptance"))
+        .await
+        .expect_problem(StatusCode::GONE, "workspaces.invitation.ended");
+    act(&app.anonymous(), &format!("{page}/decline"))
+        .await
+        .expect_problem(StatusCode::GONE, "workspaces.invitation.ended");
+    assert_eq!(bob.get("/v1/workspaces").await.expect(StatusCode::OK).items().len(), 0);
+    let listed = ada.get(&format!("{path}/{}", link.id())).await.expect(StatusCode::OK);
+    assert_eq!(listed.body["state"], "expired", "{listed:#?}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_workspaces_demand_the_version_of_every_change() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada").await;
+    let body = json!({ "name": "Strict", "settings": { "strict_concurrency": true } });
+    let strict = ada.post("/v1/workspaces", body).await.expect(StatusCode::CREATED).id();
+    let lax = ada.workspace("Lax").await;
+    for (workspace, missing) in [(&strict, StatusCode::PRECONDITION_REQUIRED), (&lax, StatusCode::OK)] {
+        let project = ada.project(workspace, "STR").await;
+        let task = ada.task(&project, "Turn").await["id"].as_str().expect("an id").to_owned();
+        let comment = ada
+            .post(&format!("/v1/tasks/{task}/comments"), json!({ "body": "Hear" }))
+            .await
+            .expect(StatusCode::CREATED)
+            .id();
+        let label = ada
+            .post(
+                &format!("/v1/workspaces/{workspace}/labels"),
+                json!({ "name": "bug", "color": "#cc3333" }),
+            )
+            .await
+            .expect(StatusCode::CREATED)
+            .id();
+        for (path, change) in [
+            (format!("/v1/tasks/{task}"), json!({ "title": "Turned" })),
+            (format!("/v1/comments/{comment}"), json!({ "body": "Hear, hear" })),
+            (format!("/v1/workspaces/{workspace}/labels/{label}"), json!({ "color": "#3366cc" })),
+            (format!("/v1/projects/{project}"), json!({ "name": "Renamed" })),
+        ] {
+            let answer = ada.patch(&path, change.clone()).await;
+            assert_eq!(answer.status, missing, "{path}: {answer:#?}");
+            if missing == StatusCode::OK {
+                continue;
+            }
+            assert_eq!(answer.body["code"], "request.if_match_required", "{path}");
+            ada.send(ada.request(Method::DELETE, &path))
+                .await
+                .expect_problem(missing, "request.if_match_required");
+            let tag = ada
+                .get(&path)
+                .await
+                .expect(StatusCode::OK)
+                .header("etag")
+                .expect("an ETag")
+                .to_owned();
+            let conditional = |tag: &str| ada.request(Method::PATCH, &path).header("if-match", tag).json(&change);
+            ada.send(conditional("\"999\""))
+                .await
+                .expect_problem(StatusCode::PRECONDITION_FAILED, "request.version_mismatch");
+            ada.send(conditional(&tag)).await.expect(StatusCode::OK);
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sec_16_a_replayed_reply_has_no_token() {
     let app = TestApp::start().await;
     let ada = app.register("ada").await;

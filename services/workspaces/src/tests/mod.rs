@@ -4,6 +4,7 @@ mod access;
 mod concurrency;
 mod invitations;
 mod members;
+mod prepare;
 mod projects;
 mod sweeps;
 mod workspaces;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
-use contracts::workspaces::{GetMembership, GetProjectAccess, Membership, ProjectAccess, Workspaces};
+use contracts::workspaces::{GetMembership, GetProjectAccess, ListSoleOwned, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces};
 use contracts::{Envelope, EventPayload};
 use http::{HeaderMap, HeaderValue};
 use kernel::cursor::CursorCodec;

@@ -203,11 +203,11 @@ async fn who_alone_owns_what_is_known_and_can_be_deleted_with_the_account() {
         .await
         .expect("deleted");
     let sole = async |user_id| {
-        let request = contracts::workspaces::ListSoleOwned { user_id };
+        let request = ListSoleOwned { user_id };
         let context = world.nobody().call();
         world.service.list_sole_owned(&context, request).await.expect("a list")
     };
-    let expected = contracts::workspaces::SoleOwnedWorkspace {
+    let expected = SoleOwnedWorkspace {
         workspace_id: shared,
         name: "Shared".into(),
         other_members: 2,

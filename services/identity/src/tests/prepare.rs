@@ -1,0 +1,147 @@
+//! Every statement of the store, prepared.
+
+use kernel::Clock;
+use kernel::ids::{EntityId, SessionId, UserId};
+use platform::db::Guard;
+use testkit::FixedClock;
+
+use crate::model::session::Session;
+use crate::model::user::{User, UserStatus};
+use crate::store::keys::{KeyRow, Slot};
+use crate::store::mail_tokens::{MailToken, Purpose};
+use crate::store::sessions::Which;
+use crate::store::users::UserFilter;
+use crate::store::{keys, mail_tokens, sessions, setup, throttles, users};
+use crate::{SCHEMA, SigningAlgorithm};
+
+fn user(clock: &FixedClock) -> User {
+    let now = clock.now();
+    User {
+        id: UserId::generate(clock),
+        email: Some("ada@example.org".into()),
+        email_verified: true,
+        pending_email: None,
+        name: "Ada".into(),
+        time_zone: "UTC".into(),
+        locale: "en".into(),
+        password_hash: None,
+        password_changed_at: now,
+        status: UserStatus::Active,
+        instance_admin: false,
+        created_at: now,
+        updated_at: now,
+        version: 2,
+    }
+}
+
+fn session(clock: &FixedClock, user_id: UserId) -> Session {
+    let now = clock.now();
+    Session {
+        id: SessionId::generate(clock),
+        user_id,
+        created_at: now,
+        last_used_at: now,
+        expires_at: now,
+        idle_expires_at: now,
+        ended_at: None,
+        generation: 1,
+        rotated_at: now,
+        ip: String::new(),
+        user_agent: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn the_engine_accepts_every_statement_of_the_store() {
+    let clock = FixedClock::default();
+    let now = clock.now();
+    let user = user(&clock);
+    let session = session(&clock, user.id);
+    let hash = [7; 32];
+    let key = KeyRow {
+        kid: "kid".into(),
+        slot: Some(Slot::Next),
+        algorithm: SigningAlgorithm::Es256,
+        salt: hash,
+        public_key: hash,
+        created_at: now,
+        activated_at: None,
+        retired_at: None,
+    };
+    let token = MailToken {
+        hash,
+        user_id: user.id,
+        purpose: Purpose::VerifyEmail,
+        email: "ada@example.org".into(),
+        created_at: now,
+        expires_at: now,
+    };
+    let guard = Guard::VERSION;
+    testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
+        let _ = users::find(db, user.id).await;
+        let _ = users::find_by_email(db, "ada@example.org").await;
+        let _ = users::list_by_ids(db, &[user.id; 3]).await;
+        for (text, status, after) in [
+            (None, None, None),
+            (Some("a%".to_owned()), Some(UserStatus::Locked), Some((now, user.id))),
+        ] {
+            let filter = UserFilter {
+                text,
+                status,
+                limit: 10,
+                after,
+            };
+            let _ = users::list(db, &filter).await;
+        }
+        let _ = users::has_admin(db).await;
+        users::require_other_admin(unit, user.id, guard);
+        users::require_unchanged_credentials(unit, &user, guard);
+        users::insert(unit, &user);
+        users::update(unit, &user, 1, guard);
+        users::replace_hash(unit, &user, "hash");
+
+        let _ = sessions::find_by_token(db, &hash).await;
+        let _ = sessions::find_standing(db, session.id).await;
+        let _ = sessions::find(db, user.id, session.id).await;
+        for after in [None, Some((now, session.id))] {
+            let _ = sessions::list(db, user.id, now, 10, after).await;
+        }
+        let _ = sessions::knows_address(db, user.id, "192.0.2.1", now).await;
+        let _ = sessions::list_over(db, now, 10).await;
+        sessions::insert(unit, &session, &hash);
+        sessions::rotate(unit, &session, 1, &hash, guard);
+        for which in [Which::One(session.id), Which::AllBut(session.id), Which::All] {
+            sessions::end(unit, user.id, which, "test", now);
+        }
+        sessions::erase_traces(unit, user.id);
+        sessions::delete(unit, &[session.id]);
+
+        let _ = keys::list(db).await;
+        keys::insert(unit, &key);
+        keys::retire(unit, "kid", now, guard);
+        keys::activate(unit, "kid", now, guard);
+        keys::delete_retired(unit, now);
+
+        let _ = mail_tokens::find(db, &hash).await;
+        let _ = mail_tokens::find_latest(db, user.id, Purpose::ResetPassword).await;
+        mail_tokens::replace(unit, &token);
+        mail_tokens::consume(unit, &hash, guard);
+        mail_tokens::delete_purpose(unit, user.id, Purpose::ChangeEmail);
+        mail_tokens::delete_of_user(unit, user.id);
+        mail_tokens::delete_expired(unit, now);
+
+        let _ = throttles::list(db, &[hash]).await;
+        throttles::count(unit, &hash, now, None);
+        throttles::count(unit, &hash, now, Some(now));
+        throttles::read(unit, &[hash]);
+        throttles::reset(unit, &[hash]);
+        throttles::take_back(unit, &hash);
+        throttles::delete_old(unit, now);
+
+        let _ = setup::find(db).await;
+        setup::insert(unit, &hash, now);
+        setup::renew(unit, &hash, &hash, now);
+        setup::consume(unit, &hash, now, guard);
+    })
+    .await;
+}
