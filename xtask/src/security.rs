@@ -89,6 +89,11 @@ const LINES: &[(u8, &str, &str)] = &[
         "ASVS 6.4",
     ),
     (
+        17,
+        "API keys have a prefix and a checksum, are shown once, hashed at rest, narrowed by scopes within their owner's rights, expire, stop at once, and come in the header alone",
+        "ASVS 6.5, 8.3",
+    ),
+    (
         21,
         "Denied by default in the service layer; ids in bodies are checked like ids in paths; foreign objects answer 404",
         "ASVS 8.1.1-8.3.1",
@@ -144,7 +149,7 @@ fn render(tests: &BTreeMap<u8, Vec<String>>) -> String {
             .map_or_else(|| "**none yet**".to_owned(), |tests| tests.join(", "));
         let _ = writeln!(text, "| {number} | {line} | {source} | {proofs} |");
     }
-    text.push_str("\nLines 17 to 20 (API keys, second factors, passkeys, OpenID Connect) come with those features.\n");
+    text.push_str("\nLines 18 to 20 (second factors, passkeys, OpenID Connect) come with those features.\n");
     text
 }
 

@@ -170,6 +170,15 @@ fn internal_envelope() -> Value {
                             "session_id": { "type": "string", "format": "uuid" },
                         },
                     },
+                    {
+                        "type": "object",
+                        "required": ["type", "user_id", "key_id"],
+                        "properties": {
+                            "type": { "const": "api_key" },
+                            "user_id": { "type": "string", "format": "uuid" },
+                            "key_id": { "type": "string", "format": "uuid" },
+                        },
+                    },
                     { "type": "object", "required": ["type"], "properties": { "type": { "enum": ["system", "anonymous"] } } },
                 ],
             },

@@ -1,8 +1,9 @@
 //! identity: who people are and whether their sessions live.
 
 use async_trait::async_trait;
-use kernel::ids::{SessionId, UserId};
-use kernel::{CallContext, Result};
+use kernel::ids::{ApiKeyId, SessionId, UserId};
+use kernel::scopes::ScopeSet;
+use kernel::{CallContext, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,22 @@ pub struct SessionState {
     pub instance_admin: bool,
 }
 
+/// Asks whether a key that somebody presented is good.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckApiKey {
+    pub key_id: ApiKeyId,
+    /// SHA-256 of the secret, so that the secret itself travels no further than to the process that was shown it.
+    pub secret_hash: [u8; 32],
+}
+
+/// A good key: known, not expired or revoked, and its owner active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyState {
+    pub user_id: UserId,
+    pub scopes: ScopeSet,
+    pub expires_at: Timestamp,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JwksRequest {}
 
@@ -61,6 +78,10 @@ pub trait Identity: Send + Sync + 'static {
     async fn find_user_by_email(&self, ctx: &CallContext, request: FindUserByEmail) -> Result<Option<UserSummary>>;
     async fn check_session(&self, ctx: &CallContext, request: CheckSession) -> Result<SessionState>;
     async fn jwks(&self, ctx: &CallContext, request: JwksRequest) -> Result<Jwks>;
+    /// `None`: no such key, another secret, expired, revoked, or its owner is not active. Whoever has no keys knows none.
+    async fn check_api_key(&self, _: &CallContext, _: CheckApiKey) -> Result<Option<ApiKeyState>> {
+        Ok(None)
+    }
 }
 
 /// What becomes of workspaces that a deleted person alone owned and others work in.

@@ -18,6 +18,7 @@ use platform::events::{Relay, RetentionSweep};
 use platform::http::auth::{AuthConfig, Authenticator};
 use platform::http::health::HealthCheck;
 use platform::http::idempotency::{self, Idempotency};
+use platform::http::scopes::ScopeTable;
 use platform::http::unasked::{self, QueryFree};
 use platform::http::{self, Edge};
 use platform::lifecycle::Lifecycle;
@@ -247,7 +248,12 @@ impl App {
 
     /// Serves the API (or, without `with_api`, only health) until the process stops.
     pub fn spawn_http(&self, listener: TcpListener, lifecycle: &Lifecycle, with_api: bool) {
-        let edge = Edge::new(self.config.http.clone(), self.toolkit.clock.clone(), self.authenticator.clone());
+        let edge = Edge::new(
+            self.config.http.clone(),
+            self.toolkit.clock.clone(),
+            self.authenticator.clone(),
+            ScopeTable::of(&self.openapi()),
+        );
         let router = if with_api {
             http::stack(self.routes(), &edge)
         } else {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{SessionId, UserId};
+use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::time::Timestamp;
 
 /// Who does something. Never built from request headers; only from a verified token.
@@ -15,6 +15,11 @@ pub enum Actor {
         user_id: UserId,
         session_id: SessionId,
     },
+    /// A program that acts for a person, with a part of their rights.
+    ApiKey {
+        user_id: UserId,
+        key_id: ApiKeyId,
+    },
     /// A consumer, a sweep or the operator's command line.
     System,
     /// Nobody signed in.
@@ -24,7 +29,7 @@ pub enum Actor {
 impl Actor {
     pub const fn user_id(&self) -> Option<UserId> {
         match self {
-            Self::User { user_id, .. } => Some(*user_id),
+            Self::User { user_id, .. } | Self::ApiKey { user_id, .. } => Some(*user_id),
             Self::System | Self::Anonymous => None,
         }
     }

@@ -69,6 +69,8 @@ id_type!(
     UserId,
     /// One signed-in device or program of a user.
     SessionId,
+    /// A credential of a program that acts for a person.
+    ApiKeyId,
     /// A tenant.
     WorkspaceId,
     ProjectId,

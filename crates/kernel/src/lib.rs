@@ -4,11 +4,13 @@
 //! what at least two services share lives here.
 
 pub mod actor;
+pub mod api_key;
 pub mod cursor;
 pub mod error;
 pub mod ids;
 pub mod mac;
 pub mod roles;
+pub mod scopes;
 pub mod time;
 
 pub use actor::{Actor, CallContext};

@@ -58,6 +58,10 @@ impl Caller {
     pub fn session_id(&self) -> Result<SessionId> {
         match self.actor {
             Actor::User { session_id, .. } => Ok(session_id),
+            Actor::ApiKey { .. } => Err(Error::forbidden(
+                "auth.api_key_refused",
+                "This cannot be done with an API key; sign in.",
+            )),
             Actor::System | Actor::Anonymous => Err(Error::unauthenticated("auth.required", "Sign in to do this.")),
         }
     }

@@ -1,7 +1,9 @@
 //! identity for the other services.
 
 use async_trait::async_trait;
-use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
+use contracts::identity::{
+    ApiKeyState, CheckApiKey, CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary,
+};
 use kernel::{CallContext, Error, Result};
 
 use crate::model::email::EmailAddress;
@@ -44,6 +46,10 @@ impl Identity for IdentityService {
 
     async fn check_session(&self, _: &CallContext, request: CheckSession) -> Result<SessionState> {
         self.session_state(&request).await
+    }
+
+    async fn check_api_key(&self, _: &CallContext, request: CheckApiKey) -> Result<Option<ApiKeyState>> {
+        self.api_key_state(&request).await
     }
 
     async fn jwks(&self, _: &CallContext, _: JwksRequest) -> Result<Jwks> {

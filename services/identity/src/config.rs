@@ -72,6 +72,30 @@ pub struct Config {
     pub password: PasswordConfig,
     /// How failed sign-ins slow down further tries.
     pub throttle: ThrottleConfig,
+    /// Keys for programs.
+    pub api_keys: ApiKeyConfig,
+}
+
+/// Keys for programs.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiKeyConfig {
+    /// Life of a key in days when its maker names none.
+    pub default_days: u32,
+    /// Longest life of a key in days; at most 366.
+    pub max_days: u32,
+    /// The owner is warned by mail so many days before a key expires.
+    pub warn_days: u32,
+}
+
+impl Default for ApiKeyConfig {
+    fn default() -> Self {
+        Self {
+            default_days: 90,
+            max_days: 366,
+            warn_days: 7,
+        }
+    }
 }
 
 /// Rules for new passwords and how they are hashed.
@@ -130,6 +154,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             password: PasswordConfig::default(),
             throttle: ThrottleConfig::default(),
+            api_keys: ApiKeyConfig::default(),
         }
     }
 }
@@ -209,6 +234,7 @@ impl Config {
                 "identity.allowed_origins: must look like https://app.example.org, without a path",
             );
         }
+        problems.extend(self.api_keys.validate());
         problems.extend(self.password.validate());
         problems.extend(self.throttle.validate());
         problems
@@ -250,6 +276,19 @@ impl PasswordConfig {
             && let Err(error) = std::fs::File::open(path)
         {
             problems.push(format!("identity.password.blocklist_file: {}: {error}", path.display()));
+        }
+        problems
+    }
+}
+
+impl ApiKeyConfig {
+    fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !(1..=366).contains(&self.max_days) || !(1..=self.max_days).contains(&self.default_days) {
+            problems.push("identity.api_keys.max_days must be between 1 and 366, default_days between 1 and max_days".to_owned());
+        }
+        if self.warn_days == 0 {
+            problems.push("identity.api_keys.warn_days must be at least 1".to_owned());
         }
         problems
     }

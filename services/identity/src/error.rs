@@ -42,6 +42,10 @@ pub(crate) enum IdentityError {
         "You are the only owner of workspaces in which others work; see workspaces. Make somebody else owner first, or say with sole_owned_workspaces what shall become of them."
     )]
     SoleOwner,
+    #[error("No such API key.")]
+    ApiKeyNotFound,
+    #[error("You have as many API keys as one can have; revoke one first.")]
+    TooManyApiKeys,
 }
 
 impl IdentityError {
@@ -52,9 +56,9 @@ impl IdentityError {
                 ErrorKind::Forbidden
             }
             Self::Throttled(_) => ErrorKind::RateLimited,
-            Self::EmailTaken | Self::SetupDone | Self::UserDeleted | Self::SoleOwner => ErrorKind::Conflict,
+            Self::EmailTaken | Self::SetupDone | Self::UserDeleted | Self::SoleOwner | Self::TooManyApiKeys => ErrorKind::Conflict,
             Self::LinkInvalid => ErrorKind::Gone,
-            Self::UserNotFound | Self::SessionNotFound => ErrorKind::NotFound,
+            Self::UserNotFound | Self::SessionNotFound | Self::ApiKeyNotFound => ErrorKind::NotFound,
         }
     }
 
@@ -76,6 +80,8 @@ impl IdentityError {
             Self::SessionNotFound => "identity.session.not_found",
             Self::UserDeleted => "identity.user.deleted",
             Self::SoleOwner => "identity.user.sole_owner",
+            Self::ApiKeyNotFound => "identity.api_key.not_found",
+            Self::TooManyApiKeys => "identity.api_key.too_many",
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::store;
 /// Ended sessions are kept so long, so that a replayed token is still recognised as one.
 const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
 const KEEP_FAILURES: Duration = Duration::from_secs(90 * 86_400);
+/// Expired keys stay in sight so long, so that their owner sees why a program stopped.
+const KEEP_KEYS: Duration = Duration::from_secs(30 * 86_400);
 const BATCH: u64 = 500;
 
 pub(crate) struct SendMail(pub(crate) Arc<IdentityService>);
@@ -58,12 +60,28 @@ impl Sweep for CleanUp {
     }
 }
 
+pub(crate) struct FlushKeyUses(pub(crate) Arc<IdentityService>);
+
+#[async_trait]
+impl Sweep for FlushKeyUses {
+    fn name(&self) -> &'static str {
+        "identity.key_uses"
+    }
+    fn every(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+    async fn run(&self) -> Result<()> {
+        self.0.flush_key_uses().await
+    }
+}
+
 impl IdentityService {
     /// Forgets what nobody can use any more.
     pub(crate) async fn clean_up(&self) -> Result<()> {
         let now = self.now();
         let mut unit = Unit::new(&self.system("identity.clean_up"));
         store::mail_tokens::delete_expired(&mut unit, now);
+        store::api_keys::delete_expired(&mut unit, now.minus(KEEP_KEYS));
         store::throttles::delete_old(&mut unit, now.minus(KEEP_FAILURES));
         self.db.apply(unit).await?;
         loop {

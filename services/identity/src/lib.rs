@@ -33,15 +33,15 @@ use platform::db::Db;
 use platform::due::{DueHandler, Sweep};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::jobs::{CleanUp, RotateKeys, SendMail};
+use crate::jobs::{CleanUp, FlushKeyUses, RotateKeys, SendMail};
 
-pub use config::{Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
+pub use config::{ApiKeyConfig, Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 
 /// The database of identity.
 pub const SCHEMA: platform::db::Schema = platform::db::Schema {
     service: "identity",
-    migrations: platform::migrations!["0001_init", "0002_signing_algorithm"],
+    migrations: platform::migrations!["0001_init", "0002_signing_algorithm", "0003_api_keys"],
     unique_rules: &[platform::db::UniqueRule {
         constraint: "users_email_key",
         columns: "users.email",
@@ -65,6 +65,10 @@ impl Service for IdentityService {
         vec![Arc::new(SendMail(self))]
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
-        vec![Arc::new(RotateKeys(Arc::clone(&self))), Arc::new(CleanUp(self))]
+        vec![
+            Arc::new(RotateKeys(Arc::clone(&self))),
+            Arc::new(FlushKeyUses(Arc::clone(&self))),
+            Arc::new(CleanUp(self)),
+        ]
     }
 }

@@ -1,5 +1,6 @@
 //! Pure rules: addresses, passwords, tokens, session life, throttling. No I/O.
 
+pub(crate) mod api_key;
 pub(crate) mod email;
 pub(crate) mod password;
 pub(crate) mod profile;

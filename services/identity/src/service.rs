@@ -2,6 +2,7 @@
 
 mod accounts;
 mod administration;
+mod api_keys;
 mod audit;
 mod hashing;
 mod mails;
@@ -35,6 +36,7 @@ use crate::store::sessions::Which;
 pub(crate) use accounts::ProfileChange;
 pub(crate) use administration::ListUsers;
 pub use administration::{CreateUser, CreatedUser};
+pub(crate) use api_keys::CreateApiKey;
 pub(crate) use audit::audit;
 pub(crate) use mails::MailJob;
 pub(crate) use passwords::ChangePassword;
@@ -66,6 +68,7 @@ pub struct IdentityService {
     hasher: hashing::Hasher,
     signer: signing::Signer,
     throttle: throttling::Throttle,
+    key_uses: api_keys::KeyUses,
 }
 
 impl IdentityService {
@@ -84,6 +87,7 @@ impl IdentityService {
             hasher: hashing::Hasher::new(&config.password),
             signer: signing::Signer::default(),
             throttle: throttling::Throttle::new(&config.throttle),
+            key_uses: api_keys::KeyUses::default(),
             public_url: installation.public_url.trim_end_matches('/').to_owned(),
             keyring,
             db,

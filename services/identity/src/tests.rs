@@ -1,6 +1,7 @@
 //! Use cases on a real database (the engine under test), with a clock that stands still.
 
 mod administration;
+mod api_keys;
 mod enumeration;
 mod keys;
 mod mails;

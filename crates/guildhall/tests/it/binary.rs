@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::process::{Server, free_port, guildhall};
-use crate::support::{Client, PASSWORD, SCHEMAS, TestApp};
+use crate::support::{PASSWORD, SCHEMAS, TestApp};
 
 fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("the command runs")

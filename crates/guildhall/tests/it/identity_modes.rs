@@ -16,9 +16,8 @@ async fn delete_me(client: &Client, chosen: Value) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_with_sole_owned_workspaces_goes_only_with_a_decision() {
     let app = TestApp::start().await;
-    let bob = app.register("bob").await;
     for (name, chosen) in [("ada", "transfer"), ("eve", "delete")] {
-        let owner = app.register(name).await;
+        let (owner, bob) = (app.register(name).await, app.register(&format!("friend-of-{name}")).await);
         owner.workspace("Alone").await;
         let shared = owner.workspace(&format!("Shared by {name}")).await;
         join(&app, &owner, &shared, &bob, "collaborator").await;
@@ -42,7 +41,7 @@ async fn an_account_with_sole_owned_workspaces_goes_only_with_a_decision() {
         .await;
     }
     // Handed over before, nothing is asked.
-    let carl = app.register("carl").await;
+    let (carl, bob) = (app.register("carl").await, app.register("friend-of-carl").await);
     let shared = carl.workspace("Handed over").await;
     join(&app, &carl, &shared, &bob, "owner").await;
     delete_me(&carl, Value::Null).await.expect(StatusCode::NO_CONTENT);

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod api_keys;
 mod binary;
 mod crash;
 mod events_flow;

@@ -90,6 +90,11 @@ fn account_rows() -> Vec<Row> {
         row("POST", "/v1/me/disable", SignedIn).body(password),
         row("PUT", "/v1/me/password", SignedIn).body(json!({ "current_password": PASSWORD, "new_password": "another-long-pass-phrase-9" })),
         row("DELETE", "/v1/sessions/{session_id}", Own),
+        row("GET", "/v1/api-keys", SignedIn),
+        row("POST", "/v1/api-keys", SignedIn).body(json!({ "name": "Program", "scopes": ["tasks:read"], "current_password": PASSWORD })),
+        row("GET", "/v1/api-keys/{key_id}", Own),
+        row("PATCH", "/v1/api-keys/{key_id}", Own).body(json!({ "name": "Renamed" })),
+        row("DELETE", "/v1/api-keys/{key_id}", Own),
         row("GET", "/v1/users", Admin),
         row("GET", "/v1/users/{user_id}", Admin),
         row("PUT", "/v1/users/{user_id}/lock", Admin),
@@ -255,8 +260,11 @@ impl World {
                 .and_then(|item| item["id"].as_str().map(str::to_owned))
         })
         .await;
+        let body = json!({ "name": "Program", "scopes": ["tasks:read"], "current_password": PASSWORD });
+        let api_key = viewer.post("/v1/api-keys", body).await.expect(StatusCode::CREATED);
         let sessions = viewer.get("/v1/sessions").await.expect(StatusCode::OK);
         let ids = vec![
+            ("key_id", api_key.id()),
             ("session", sessions.items()[0]["id"].as_str().expect("an id").to_owned()),
             ("workspace", workspace),
             ("project", project),
@@ -327,7 +335,7 @@ fn refusal(access: Access, who: &str) -> Option<StatusCode> {
         Public => return None,
         _ if who == "nobody" => return Some(StatusCode::UNAUTHORIZED),
         SignedIn => return None,
-        // Notification and session are the viewer's.
+        // Notification, session and API key are the viewer's.
         Own => return (who != "viewer").then_some(StatusCode::NOT_FOUND),
         Admin => return (who != "administrator").then_some(StatusCode::FORBIDDEN),
         Viewer => 0,

@@ -1,15 +1,17 @@
-//! Verifies access tokens: JWTs (RFC 9068) signed with EdDSA (RFC 8037) or ES256, the algorithm pinned per key, live session.
+//! Verifies access tokens: JWTs (RFC 9068) signed with EdDSA (RFC 8037) or ES256, the algorithm pinned per key, live session. And API keys.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use contracts::identity::{CheckSession, Identity, JwksRequest, SessionState};
+use contracts::identity::{ApiKeyState, CheckApiKey, CheckSession, Identity, JwksRequest, SessionState};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use kernel::ids::{SessionId, UserId};
+use kernel::scopes::ScopeSet;
 use kernel::time::SharedClock;
-use kernel::{Actor, CallContext, Error, ErrorKind, Result, Timestamp};
+use kernel::{Actor, CallContext, Error, ErrorKind, Result, Timestamp, api_key};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::signals::{Signal, Signals};
 
@@ -54,6 +56,8 @@ pub struct Authenticator {
     /// When the key set was fetched; locked by the request that fetches it.
     refreshed: tokio::sync::Mutex<Option<Timestamp>>,
     sessions: moka::sync::Cache<(UserId, SessionId), SessionState>,
+    /// Good keys only: what is made up cannot push out what is used.
+    api_keys: moka::sync::Cache<CheckApiKey, ApiKeyState>,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -82,17 +86,24 @@ struct Claims {
 pub struct Authenticated {
     pub actor: Actor,
     pub instance_admin: bool,
-    /// When the token ends; long-lived streams close then.
+    /// What an API key may be used for; `None` for a session, which may do all that its person may.
+    pub scopes: Option<ScopeSet>,
+    /// When the token or key ends; long-lived streams close then.
     pub expires_at: Timestamp,
 }
 
 fn invalid() -> Error {
-    Error::unauthenticated("auth.token_invalid", "The access token is invalid or has expired.")
+    Error::unauthenticated("auth.token_invalid", "The access token or API key is invalid or has expired.")
 }
 
 impl Authenticator {
     pub fn new(identity: Arc<dyn Identity>, clock: SharedClock, config: AuthConfig) -> Self {
         let sessions = moka::sync::Cache::builder()
+            .max_capacity(100_000)
+            .time_to_live(SESSION_CACHE)
+            .support_invalidation_closures()
+            .build();
+        let api_keys = moka::sync::Cache::builder()
             .max_capacity(100_000)
             .time_to_live(SESSION_CACHE)
             .support_invalidation_closures()
@@ -104,6 +115,7 @@ impl Authenticator {
             keys: RwLock::default(),
             refreshed: tokio::sync::Mutex::default(),
             sessions,
+            api_keys,
         }
     }
 
@@ -115,17 +127,24 @@ impl Authenticator {
                 Ok(Signal::SessionsChanged(user_id)) => {
                     // Fails only without `support_invalidation_closures`.
                     let _ = self.sessions.invalidate_entries_if(move |key, _| key.0 == user_id);
+                    let _ = self.api_keys.invalidate_entries_if(move |_, state| state.user_id == user_id);
                 }
                 // Otherwise this task would use up the whole drain time of every stop.
                 Ok(Signal::Stopping) | Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
                 Ok(_) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => self.sessions.invalidate_all(),
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                    self.sessions.invalidate_all();
+                    self.api_keys.invalidate_all();
+                }
             }
         }
     }
 
     /// 401 for anything but a valid token of a live session; `Unavailable` when that cannot be found out.
     pub async fn authenticate(&self, token: &str, request_id: &str) -> Result<Authenticated> {
+        if token.starts_with(api_key::PREFIX) {
+            return self.authenticate_key(token, request_id).await;
+        }
         let claims = self.verify(token, request_id).await?;
         let actor = Actor::User {
             user_id: claims.sub,
@@ -138,7 +157,39 @@ impl Authenticator {
         Ok(Authenticated {
             actor,
             instance_admin: state.instance_admin,
+            scopes: None,
             expires_at: Timestamp::from_seconds(claims.exp),
+        })
+    }
+
+    /// A key never manages the installation, whoever owns it.
+    async fn authenticate_key(&self, text: &str, request_id: &str) -> Result<Authenticated> {
+        let (key_id, secret) = api_key::parse(text).ok_or_else(invalid)?;
+        let request = CheckApiKey {
+            key_id,
+            secret_hash: Sha256::digest(secret).into(),
+        };
+        let now = self.clock.now();
+        let state = match self.api_keys.get(&request) {
+            Some(state) => state,
+            None => {
+                let context = CallContext::system(request_id, now);
+                let state = self.identity.check_api_key(&context, request.clone()).await?.ok_or_else(invalid)?;
+                self.api_keys.insert(request, state.clone());
+                state
+            }
+        };
+        if now >= state.expires_at {
+            return Err(invalid());
+        }
+        Ok(Authenticated {
+            actor: Actor::ApiKey {
+                user_id: state.user_id,
+                key_id,
+            },
+            instance_admin: false,
+            scopes: Some(state.scopes),
+            expires_at: state.expires_at,
         })
     }
 

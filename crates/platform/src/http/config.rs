@@ -59,6 +59,8 @@ pub struct RateLimitConfig {
     pub auth: Rate,
     /// Per person.
     pub user: Rate,
+    /// Per API key.
+    pub api_key: Rate,
     /// How many requests a full-text search (`q=`) counts as.
     pub search_cost: u32,
 }
@@ -76,6 +78,10 @@ impl Default for RateLimitConfig {
                 per_seconds: 60,
             },
             user: Rate {
+                requests: 600,
+                per_seconds: 60,
+            },
+            api_key: Rate {
                 requests: 600,
                 per_seconds: 60,
             },
@@ -104,7 +110,12 @@ impl HttpConfig {
             }
         }
         let limits = &self.rate_limits;
-        for (name, rate) in [("anonymous", limits.anonymous), ("auth", limits.auth), ("user", limits.user)] {
+        for (name, rate) in [
+            ("anonymous", limits.anonymous),
+            ("auth", limits.auth),
+            ("user", limits.user),
+            ("api_key", limits.api_key),
+        ] {
             if rate.requests == 0 || rate.per_seconds == 0 {
                 problems.push(format!("http.rate_limits.{name}: both numbers must be positive"));
             }

@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kernel::scopes::Scope;
 use kernel::{Error, ErrorKind, FieldError, Result};
 use serde::de::DeserializeOwned;
 
@@ -49,6 +50,10 @@ pub(super) enum Refused {
     InvalidToken,
     /// The check itself could not be made.
     Unavailable,
+    /// A good API key, but this route is not for keys.
+    KeyNotAllowed,
+    /// A good API key without this scope.
+    ScopeMissing(Scope),
 }
 
 fn identified(parts: &Parts) -> Result<&Identified, Problem> {
@@ -70,8 +75,20 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         match found.refused {
             Some(Refused::InvalidToken) => Err(Problem(Error::unauthenticated(
                 "auth.token_invalid",
-                "The access token is invalid or has expired.",
+                "The access token or API key is invalid or has expired.",
             ))),
+            Some(Refused::KeyNotAllowed) => Err(Problem(Error::forbidden(
+                "auth.api_key_refused",
+                "This cannot be done with an API key; sign in.",
+            ))),
+            Some(Refused::ScopeMissing(scope)) => Err(Problem(
+                Error::new(
+                    ErrorKind::Forbidden,
+                    "auth.scope_missing",
+                    format!("The API key lacks the scope {scope}."),
+                )
+                .with_extension("scope", scope.as_str().into()),
+            )),
             Some(Refused::Unavailable) => Err(Problem(Error::unavailable(std::time::Duration::from_secs(2)))),
             None => {
                 found.caller.user_id()?;

@@ -95,12 +95,14 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
         idempotency: None,
     };
     let mut refused = None;
+    let mut scopes = None;
     if let Some(token) = bearer(&request) {
         match state.authenticator.authenticate(token, &caller.request_id).await {
             Ok(found) => {
                 caller.actor = found.actor;
                 caller.instance_admin = found.instance_admin;
                 caller.token_expires_at = Some(found.expires_at);
+                scopes = found.scopes;
             }
             Err(error) if error.kind == ErrorKind::Unauthenticated => refused = Some(Refused::InvalidToken),
             Err(error) => {
@@ -116,6 +118,13 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
     let mut response = match verdict.and_then(|verdict| verdict.refusal()) {
         Some(error) => Problem(error).into_response(),
         None => {
+            // The rates count the key; what it is not good for it does as nobody.
+            if let Some(scopes) = scopes
+                && let Err(why) = state.scopes.check(scopes, &request)
+            {
+                refused = Some(why);
+                caller.actor = Actor::Anonymous;
+            }
             request.extensions_mut().insert(Identified { caller, refused });
             next.run(request).await
         }

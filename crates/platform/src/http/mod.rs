@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod openapi;
 pub mod origin;
 pub mod ratelimit;
+pub mod scopes;
 pub mod server;
 pub mod unasked;
 
@@ -48,6 +49,7 @@ pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
 use crate::admission::Admission;
 use auth::Authenticator;
 use ratelimit::RateLimits;
+use scopes::ScopeTable;
 
 /// What the layers of every route share.
 pub struct Edge {
@@ -55,11 +57,12 @@ pub struct Edge {
     pub clock: SharedClock,
     pub authenticator: Arc<Authenticator>,
     pub rate_limits: RateLimits,
+    scopes: ScopeTable,
     admission: Admission,
 }
 
 impl Edge {
-    pub fn new(config: HttpConfig, clock: SharedClock, authenticator: Arc<Authenticator>) -> Arc<Self> {
+    pub fn new(config: HttpConfig, clock: SharedClock, authenticator: Arc<Authenticator>, scopes: ScopeTable) -> Arc<Self> {
         let rate_limits = RateLimits::new(&config.rate_limits);
         let admission = guard::admission(&config);
         Arc::new(Self {
@@ -67,6 +70,7 @@ impl Edge {
             clock,
             authenticator,
             rate_limits,
+            scopes,
             admission,
         })
     }

@@ -19,6 +19,10 @@ pub fn complete(mut document: Value) -> Value {
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
         "description": "Access token from `/v1/auth/sign-in`, `/v1/auth/register` or `/v1/auth/refresh`; valid for 15 minutes."
     });
+    components["securitySchemes"]["api_key"] = json!({
+        "type": "http", "scheme": "bearer", "bearerFormat": "ghl_<id>_<secret><checksum>",
+        "description": "API key from `POST /v1/api-keys`, in the same header. The scope that a route needs stands beside the scheme's name; routes without one are closed to keys."
+    });
     components["schemas"]["Problem"] = schema_of::<ProblemDocument>();
     components["schemas"]["FieldError"] = schema_of::<kernel::FieldError>();
     add_error_responses(components);
@@ -123,7 +127,11 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
         .and_then(Value::as_array)
         .is_some_and(|all| all.iter().any(|one| one.as_object().is_some_and(Map::is_empty)));
     if !public {
-        operation["security"] = json!([{ "bearer": [] }]);
+        let tag = operation["tags"].get(0).and_then(Value::as_str).unwrap_or_default();
+        operation["security"] = match super::scopes::needed(tag, method, path) {
+            Some(scope) => json!([{ "bearer": [] }, { "api_key": [scope] }]),
+            None => json!([{ "bearer": [] }]),
+        };
     }
     let has_body = operation.get("requestBody").is_some();
     let has_query = parameters(operation).any(|parameter| parameter["in"] == "query");

@@ -179,6 +179,10 @@ impl ProblemParts {
         if self.error.kind == ErrorKind::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, challenge(&self.error.code));
         }
+        if self.error.code == "auth.scope_missing" {
+            let challenge = HeaderValue::from_static(r#"Bearer realm="guildhall", error="insufficient_scope""#);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }

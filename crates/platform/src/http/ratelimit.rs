@@ -12,7 +12,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use kernel::ids::UserId;
+use kernel::ids::{ApiKeyId, UserId};
 use kernel::{Actor, Error, ErrorKind};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -143,6 +143,7 @@ pub struct RateLimits {
     anonymous: Policy<IpAddr>,
     auth: Policy<IpAddr>,
     user: Policy<UserId>,
+    api_key: Policy<ApiKeyId>,
     search_cost: u32,
 }
 
@@ -153,6 +154,7 @@ impl RateLimits {
             anonymous: Policy::new("anonymous", config.anonymous),
             auth: Policy::new("auth", config.auth),
             user: Policy::new("user", config.user),
+            api_key: Policy::new("api_key", config.api_key),
             search_cost: config.search_cost,
         }
     }
@@ -170,6 +172,7 @@ impl RateLimits {
         let cost = if is_search(uri) { self.search_cost } else { 1 };
         Some(match actor {
             Actor::User { user_id, .. } => self.user.check(user_id, cost),
+            Actor::ApiKey { key_id, .. } => self.api_key.check(key_id, cost),
             Actor::Anonymous | Actor::System => self.anonymous.check(&network(address), cost),
         })
     }

@@ -18,6 +18,7 @@ use kernel::{CallContext, Clock, Error, Result};
 use platform::Caller;
 use platform::db::Reply;
 use platform::http::auth::{AuthConfig, Authenticator};
+use platform::http::scopes::ScopeTable;
 use platform::http::{Body, Edge, Field, HttpConfig, IfMatch, Patch, Path, Problem, Query, Visitor, stack};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -149,7 +150,7 @@ impl Kit {
         let authenticator = Arc::new(Authenticator::new(identity.clone(), Arc::new(clock.clone()), auth));
         let mut config = HttpConfig::default();
         adjust(&mut config);
-        let edge = Edge::new(config, Arc::new(clock.clone()), authenticator.clone());
+        let edge = Edge::new(config, Arc::new(clock.clone()), authenticator.clone(), ScopeTable::default());
         let (user_id, session_id) = (UserId::generate(&clock), SessionId::generate(&clock));
         Self {
             router: stack(routes, &edge),

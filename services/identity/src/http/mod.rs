@@ -1,5 +1,6 @@
 //! Routes: parse, call the service, render.
 
+mod api_keys;
 mod auth;
 mod cookie;
 mod keys;
@@ -24,6 +25,9 @@ use crate::service::IdentityService;
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
+/// For answers that show a secret, outside of `/v1/auth`, where the edge says so.
+const NO_STORE: [(http::HeaderName, &str); 1] = [(http::header::CACHE_CONTROL, "no-store")];
+
 type Service = axum::extract::State<Arc<IdentityService>>;
 
 pub(crate) fn routes(service: Arc<IdentityService>) -> OpenApiRouter {
@@ -32,6 +36,7 @@ pub(crate) fn routes(service: Arc<IdentityService>) -> OpenApiRouter {
         .merge(recovery::routes())
         .merge(me::routes())
         .merge(sessions::routes())
+        .merge(api_keys::routes())
         .merge(users::routes())
         .merge(keys::routes())
         .merge(pages::routes())

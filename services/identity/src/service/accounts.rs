@@ -175,6 +175,7 @@ impl IdentityService {
             .await?;
         if deleted {
             store::sessions::erase_traces(&mut unit, user.id);
+            store::api_keys::delete_of_user(&mut unit, user.id);
         }
         unit.emit(&UserDeactivated {
             user_id: user.id,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use kernel::ids::UserId;
+use kernel::ids::{ApiKeyId, UserId};
 use kernel::{Error, Result, Timestamp};
 use platform::db::Unit;
 use platform::due::{Due, DueItem};
@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::IdentityService;
+use crate::model::api_key::ApiKey;
 use crate::model::email::EmailAddress;
 use crate::model::token::{Hash, random, sha256};
 use crate::model::user::{User, UserStatus};
@@ -27,14 +28,44 @@ const QUIET_TIME: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "mail", rename_all = "snake_case")]
 pub(crate) enum MailJob {
-    VerifyEmail { user_id: UserId, nonce: String },
-    ResendVerification { email: String, nonce: String },
-    AlreadyRegistered { user_id: UserId },
-    ResetPassword { email: String, nonce: String },
-    ChangeEmail { user_id: UserId, email: String, nonce: String },
-    EmailChanged { old_email: String },
-    PasswordChanged { user_id: UserId },
-    Deactivated { email: String, status: UserStatus },
+    VerifyEmail {
+        user_id: UserId,
+        nonce: String,
+    },
+    ResendVerification {
+        email: String,
+        nonce: String,
+    },
+    AlreadyRegistered {
+        user_id: UserId,
+    },
+    ResetPassword {
+        email: String,
+        nonce: String,
+    },
+    ChangeEmail {
+        user_id: UserId,
+        email: String,
+        nonce: String,
+    },
+    EmailChanged {
+        old_email: String,
+    },
+    PasswordChanged {
+        user_id: UserId,
+    },
+    Deactivated {
+        email: String,
+        status: UserStatus,
+    },
+    ApiKeyMade {
+        user_id: UserId,
+        name: String,
+        expires_at: Timestamp,
+    },
+    ApiKeyExpires {
+        key_id: ApiKeyId,
+    },
 }
 
 fn nonce() -> String {
@@ -71,6 +102,14 @@ impl MailJob {
         }
     }
 
+    pub(crate) fn api_key_made(key: &ApiKey) -> Self {
+        Self::ApiKeyMade {
+            user_id: key.user_id,
+            name: key.name.clone(),
+            expires_at: key.expires_at,
+        }
+    }
+
     /// Waiting jobs with the same key are replaced, so that a flood of requests leaves one.
     fn key(&self) -> Option<String> {
         let digest = |text: &str| HEXLOWER.encode(&sha256(text.as_bytes())[..16]);
@@ -80,7 +119,8 @@ impl MailJob {
             Self::AlreadyRegistered { user_id } => Some(format!("known:{user_id}")),
             Self::ResetPassword { email, .. } => Some(format!("reset:{}", digest(email))),
             Self::ChangeEmail { user_id, .. } => Some(format!("change:{user_id}")),
-            Self::EmailChanged { .. } | Self::PasswordChanged { .. } | Self::Deactivated { .. } => None,
+            Self::ApiKeyExpires { key_id } => Some(format!("key:{key_id}")),
+            Self::EmailChanged { .. } | Self::PasswordChanged { .. } | Self::Deactivated { .. } | Self::ApiKeyMade { .. } => None,
         }
     }
 }
@@ -149,6 +189,30 @@ impl IdentityService {
                         self.public_url
                     );
                     mail(item, email, "Your password was changed", text)
+                }))
+            }
+            MailJob::ApiKeyMade { user_id, name, expires_at } => {
+                let user = store::users::find(&self.db, *user_id).await?;
+                Ok(user.and_then(|user| user.email).map(|email| {
+                    let text = format!(
+                        "An API key named \"{name}\" was made for your account. It is good until {expires_at}.\n\n\
+                         If it was not you, revoke it, choose a new password and tell the administrator of the installation."
+                    );
+                    mail(item, email, "An API key was made", text)
+                }))
+            }
+            MailJob::ApiKeyExpires { key_id } => {
+                let Some((key, user_id)) = self.expiring_key(*key_id).await? else {
+                    return Ok(None);
+                };
+                let user = store::users::find(&self.db, user_id).await?;
+                Ok(user.and_then(|user| user.email).map(|email| {
+                    let text = format!(
+                        "Your API key named \"{}\" expires at {}. Programs that use it will be refused from then on.\n\n\
+                         Make a new key, put it in the place of the old one, and revoke the old one.",
+                        key.name, key.expires_at
+                    );
+                    mail(item, email, "An API key expires soon", text)
                 }))
             }
             MailJob::Deactivated { email, status } => Ok(Some(self.compose_farewell(email, *status, item))),

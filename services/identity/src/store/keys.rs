@@ -37,7 +37,7 @@ pub(crate) struct KeyRow {
     pub(crate) retired_at: Option<Timestamp>,
 }
 
-fn bytes32(row: &Row<'_>, column: usize) -> Result<Hash, DbError> {
+pub(super) fn bytes32(row: &Row<'_>, column: usize) -> Result<Hash, DbError> {
     row.get::<Vec<u8>>(column)?.try_into().map_err(|_| DbError::Decode {
         column,
         reason: "not 32 bytes".to_owned(),

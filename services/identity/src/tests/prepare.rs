@@ -1,17 +1,18 @@
 //! Every statement of the store, prepared.
 
 use kernel::Clock;
-use kernel::ids::{EntityId, SessionId, UserId};
+use kernel::ids::{ApiKeyId, EntityId, SessionId, UserId};
 use platform::db::Guard;
 use testkit::FixedClock;
 
+use crate::model::api_key::ApiKey;
 use crate::model::session::Session;
 use crate::model::user::{User, UserStatus};
 use crate::store::keys::{KeyRow, Slot};
 use crate::store::mail_tokens::{MailToken, Purpose};
 use crate::store::sessions::Which;
 use crate::store::users::UserFilter;
-use crate::store::{keys, mail_tokens, sessions, setup, throttles, users};
+use crate::store::{api_keys, keys, mail_tokens, sessions, setup, throttles, users};
 use crate::{SCHEMA, SigningAlgorithm};
 
 fn user(clock: &FixedClock) -> User {
@@ -76,6 +77,19 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         created_at: now,
         expires_at: now,
     };
+    let api_key = ApiKey {
+        id: ApiKeyId::generate(&clock),
+        user_id: user.id,
+        name: "Key".into(),
+        scopes: kernel::scopes::Scope::ALL.into_iter().collect(),
+        secret_hash: hash,
+        created_at: now,
+        updated_at: now,
+        expires_at: now,
+        last_used_at: None,
+        revoked_at: None,
+        version: 2,
+    };
     let guard = Guard::VERSION;
     testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
         let _ = users::find(db, user.id).await;
@@ -137,6 +151,17 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         throttles::reset(unit, &[hash]);
         throttles::take_back(unit, &hash);
         throttles::delete_old(unit, now);
+
+        let _ = api_keys::find_standing(db, api_key.id).await;
+        let _ = api_keys::find(db, user.id, api_key.id).await;
+        for after in [None, Some((now, api_key.id))] {
+            let _ = api_keys::list(db, user.id, 10, after).await;
+        }
+        api_keys::insert(unit, &api_key);
+        api_keys::update(unit, &api_key, guard);
+        api_keys::note_use(unit, api_key.id, now);
+        api_keys::delete_of_user(unit, user.id);
+        api_keys::delete_expired(unit, now);
 
         let _ = setup::find(db).await;
         setup::insert(unit, &hash, now);

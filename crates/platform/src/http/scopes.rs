@@ -1,0 +1,99 @@
+//! Which scope of an API key a route asks for. One table, by the tags of the OpenAPI document: the document shows it, the
+//! edge enforces it, and a route that it does not know is closed to keys.
+
+use std::collections::HashMap;
+
+use axum::extract::{MatchedPath, Request};
+use http::Method;
+use kernel::scopes::{Scope, ScopeSet};
+use serde_json::Value;
+
+use super::extract::Refused;
+
+/// What people do in their own name, or what a key could outlive.
+const FOR_PEOPLE: [&str; 5] = [
+    "/v1/events",
+    "/v1/invitations/{token}/acceptance",
+    "/v1/invitations/{token}/decline",
+    "/v1/workspaces/{workspace_id}/leave",
+    "/v1/workspaces/{workspace_id}/transfer",
+];
+
+/// `None`: not with a key.
+pub(super) fn needed(tag: &str, method: &str, path: &str) -> Option<Scope> {
+    if FOR_PEOPLE.contains(&path) {
+        return None;
+    }
+    // Members of projects stand among the projects; giving people roles is its own right.
+    let tag = if path.contains("/members") { "members" } else { tag };
+    let (read, write) = match tag {
+        "workspaces" => (Scope::WorkspacesRead, Scope::WorkspacesWrite),
+        "members" | "invitations" => (Scope::MembersRead, Scope::MembersWrite),
+        "projects" => (Scope::ProjectsRead, Scope::ProjectsWrite),
+        "tasks" | "comments" | "task-settings" | "views" => (Scope::TasksRead, Scope::TasksWrite),
+        "notifications" => (Scope::NotificationsRead, Scope::NotificationsWrite),
+        _ => return None,
+    };
+    Some(if matches!(method, "get" | "head") { read } else { write })
+}
+
+/// Needed scopes by path template and method.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeTable(HashMap<String, Vec<(String, Scope)>>);
+
+impl ScopeTable {
+    /// From the routes of an OpenAPI document.
+    pub fn of(document: &Value) -> Self {
+        let paths = document["paths"].as_object().into_iter().flatten();
+        Self(
+            paths
+                .map(|(path, item)| {
+                    let operations = item.as_object().into_iter().flatten();
+                    let scopes = operations.filter_map(|(method, operation)| {
+                        let tag = operation["tags"].get(0)?.as_str()?;
+                        Some((method.to_uppercase(), needed(tag, method, path)?))
+                    });
+                    (path.clone(), scopes.collect())
+                })
+                .collect(),
+        )
+    }
+
+    pub(super) fn check(&self, held: ScopeSet, request: &Request) -> Result<(), Refused> {
+        let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        // HEAD is answered by the route of GET.
+        let method = if request.method() == Method::HEAD {
+            "GET"
+        } else {
+            request.method().as_str()
+        };
+        let routes = path.and_then(|path| self.0.get(path)).into_iter().flatten();
+        let needed = routes.filter(|(name, _)| name == method).map(|(_, scope)| *scope).next();
+        match needed {
+            None => Err(Refused::KeyNotAllowed),
+            Some(scope) if held.permits(scope) => Ok(()),
+            Some(scope) => Err(Refused::ScopeMissing(scope)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_17_unknown_routes_and_those_for_people_are_closed_to_keys() {
+        assert_eq!(needed("tasks", "get", "/v1/tasks"), Some(Scope::TasksRead));
+        assert_eq!(needed("tasks", "delete", "/v1/tasks/{task_id}"), Some(Scope::TasksWrite));
+        assert_eq!(
+            needed("projects", "put", "/v1/projects/{project_id}/members/{user_id}"),
+            Some(Scope::MembersWrite)
+        );
+        for tag in ["auth", "me", "sessions", "users", "api-keys", "brand-new"] {
+            assert_eq!(needed(tag, "get", "/v1/x"), None, "{tag}");
+        }
+        for path in FOR_PEOPLE {
+            assert_eq!(needed("workspaces", "post", path), None, "{path}");
+        }
+    }
+}

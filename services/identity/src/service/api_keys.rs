@@ -1,0 +1,248 @@
+//! API keys: make, list, rename, revoke, check.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use contracts::identity::{ApiKeyState, CheckApiKey};
+use kernel::cursor::Page;
+use kernel::ids::{ApiKeyId, EntityId, UserId};
+use kernel::scopes::{Scope, ScopeSet};
+use kernel::{Error, Result, Timestamp, api_key};
+use platform::Caller;
+use platform::db::{Guard, Reply, Unit};
+use platform::http::IfMatch;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::{IdentityService, MailJob, audit, without_idempotency};
+use crate::error::IdentityError;
+use crate::model::api_key::ApiKey;
+use crate::model::profile::parse_name;
+use crate::model::token::{random, sha256};
+use crate::model::user::UserStatus;
+use crate::store;
+
+/// More at once than a person can plausibly look after.
+const MAX_KEYS: u64 = 50;
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug)]
+pub(crate) struct CreateApiKey {
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<Scope>,
+    /// The configured default when absent.
+    pub(crate) expires_in_days: Option<u32>,
+    pub(crate) current_password: SecretString,
+}
+
+/// Uses of keys that the database has not been told of yet.
+#[derive(Default)]
+pub(crate) struct KeyUses(Mutex<HashMap<ApiKeyId, Timestamp>>);
+
+impl KeyUses {
+    fn note(&self, id: ApiKeyId, at: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, at);
+    }
+    fn take(&self) -> HashMap<ApiKeyId, Timestamp> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Position {
+    created_at: Timestamp,
+    id: ApiKeyId,
+}
+
+impl IdentityService {
+    /// A key lets its holder in without the password, so making one asks for it. Gives the text of the key, the only time;
+    /// `render` gives what may rest in the database for an `Idempotency-Key`, which that text may not.
+    pub(crate) async fn create_api_key<T, F>(&self, caller: &Caller, command: CreateApiKey, render: F) -> Result<(Reply<T>, SecretString)>
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(&ApiKey) -> T,
+    {
+        // Only a session makes keys: a stolen key must not outlive its revocation in another one.
+        caller.session_id()?;
+        let user = self.get_me(caller).await?;
+        let (name, scopes, days) = self.validate_key(&command)?;
+        self.confirm_password(caller, &user, &command.current_password, "/current_password")
+            .await?;
+        if store::api_keys::list(&self.db, user.id, MAX_KEYS, None).await?.len() as u64 >= MAX_KEYS {
+            return Err(IdentityError::TooManyApiKeys.into());
+        }
+        let secret = random();
+        let key = ApiKey {
+            id: ApiKeyId::generate(&*self.toolkit.clock),
+            user_id: user.id,
+            name,
+            scopes,
+            secret_hash: sha256(&secret),
+            created_at: caller.now,
+            updated_at: caller.now,
+            expires_at: caller.now.plus(DAY * days),
+            last_used_at: None,
+            revoked_at: None,
+            version: 1,
+        };
+        let mut unit = Unit::new(caller);
+        store::api_keys::insert(&mut unit, &key);
+        Self::schedule_mail(&mut unit, &MailJob::api_key_made(&key), caller.now);
+        let warn_at = key.expires_at.minus(DAY * self.config.api_keys.warn_days);
+        if warn_at > caller.now {
+            Self::schedule_mail(&mut unit, &MailJob::ApiKeyExpires { key_id: key.id }, warn_at);
+        }
+        let (body, location) = (render(&key), format!("/v1/api-keys/{}", key.id));
+        let reply = self.db.apply_reply(unit, move |_| Ok(Reply::created(body, 1, location))).await?;
+        audit(caller, "api_key_made", Some(user.id), "ok");
+        let text = SecretString::from(api_key::format(key.id, &secret));
+        Ok((reply, text))
+    }
+
+    fn validate_key(&self, command: &CreateApiKey) -> Result<(String, ScopeSet, u32)> {
+        let mut errors = Vec::new();
+        let name = parse_key_name(&command.name, &mut errors);
+        let scopes: ScopeSet = command.scopes.iter().copied().collect();
+        if scopes.is_empty() {
+            errors.push(kernel::FieldError::new("/scopes", "required", "must name at least one scope"));
+        }
+        let config = &self.config.api_keys;
+        let days = command.expires_in_days.unwrap_or(config.default_days);
+        if !(1..=config.max_days).contains(&days) {
+            let detail = format!("must lie between 1 and {} days", config.max_days);
+            errors.push(kernel::FieldError::new("/expires_in_days", "out_of_range", detail));
+        }
+        match name {
+            Some(name) if errors.is_empty() => Ok((name, scopes, days)),
+            _ => Err(Error::invalid(errors)),
+        }
+    }
+
+    pub(crate) async fn list_api_keys(&self, caller: &Caller, limit: u32, cursor: Option<&str>) -> Result<Page<ApiKey>> {
+        let user_id = caller.user_id()?;
+        let binding = format!("api_keys|-created_at|{user_id}");
+        let after: Option<Position> = cursor.map(|text| self.toolkit.cursors.open(text, &binding)).transpose()?;
+        let after = after.map(|position| (position.created_at, position.id));
+        let mut items = store::api_keys::list(&self.db, user_id, u64::from(limit) + 1, after).await?;
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next_cursor = match items.last() {
+            Some(last) if more => Some(self.toolkit.cursors.seal(
+                &Position {
+                    created_at: last.created_at,
+                    id: last.id,
+                },
+                &binding,
+            )?),
+            _ => None,
+        };
+        Ok(Page {
+            items,
+            next_cursor,
+            total: None,
+        })
+    }
+
+    pub(crate) async fn get_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
+        let key = store::api_keys::find(&self.db, caller.user_id()?, id).await?;
+        Ok(key.ok_or(IdentityError::ApiKeyNotFound)?)
+    }
+
+    pub(crate) async fn rename_api_key<T, F>(
+        &self,
+        caller: &Caller,
+        id: ApiKeyId,
+        name: &str,
+        if_match: &IfMatch,
+        render: F,
+    ) -> Result<Reply<T>>
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(&ApiKey) -> T,
+    {
+        let key = self.get_api_key(caller, id).await?;
+        if_match.check(key.version)?;
+        let mut errors = Vec::new();
+        let name = parse_key_name(name, &mut errors).ok_or_else(|| Error::invalid(errors))?;
+        let changed = ApiKey {
+            name,
+            updated_at: caller.now,
+            version: key.version + 1,
+            ..key
+        };
+        let mut unit = Unit::new(caller);
+        store::api_keys::update(&mut unit, &changed, Guard::VERSION);
+        let (body, version) = (render(&changed), changed.version);
+        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(body, version))).await?)
+    }
+
+    /// At once in this process, within the seconds of a cache elsewhere.
+    pub(crate) async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<()> {
+        let key = self.get_api_key(caller, id).await?;
+        let revoked = ApiKey {
+            revoked_at: Some(caller.now),
+            updated_at: caller.now,
+            version: key.version + 1,
+            ..key
+        };
+        let mut unit = Unit::new(&without_idempotency(caller));
+        store::api_keys::update(&mut unit, &revoked, Guard::VERSION);
+        self.db.apply(unit).await?;
+        self.announce_sessions(revoked.user_id);
+        audit(caller, "api_key_revoked", Some(revoked.user_id), "ok");
+        Ok(())
+    }
+
+    /// Asked behind a cache of a few seconds. An unknown key costs the same as a wrong secret.
+    pub(crate) async fn api_key_state(&self, request: &CheckApiKey) -> Result<Option<ApiKeyState>> {
+        let standing = store::api_keys::find_standing(&self.db, request.key_id).await?;
+        let stored = standing.as_ref().map_or([0; 32], |standing| standing.key.secret_hash);
+        let matches = bool::from(stored.ct_eq(&request.secret_hash));
+        let now = self.now();
+        let good = standing.filter(|standing| matches && standing.key.is_live(now) && standing.status == UserStatus::Active);
+        Ok(good.map(|standing| {
+            self.key_uses.note(standing.key.id, now);
+            ApiKeyState {
+                user_id: standing.key.user_id,
+                scopes: standing.key.scopes,
+                expires_at: standing.key.expires_at,
+            }
+        }))
+    }
+
+    /// Tells the database of the uses since the last time, in one unit. A crash forgets a minute of them.
+    pub(crate) async fn flush_key_uses(&self) -> Result<()> {
+        let uses = self.key_uses.take();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let mut unit = Unit::new(&self.system("identity.key_uses"));
+        for (id, at) in uses {
+            store::api_keys::note_use(&mut unit, id, at);
+        }
+        self.db.apply(unit).await?;
+        Ok(())
+    }
+
+    /// For the mail that warns.
+    pub(crate) async fn expiring_key(&self, id: ApiKeyId) -> Result<Option<(ApiKey, UserId)>> {
+        let standing = store::api_keys::find_standing(&self.db, id).await?;
+        let now = self.now();
+        let live = standing.filter(|standing| standing.key.is_live(now) && standing.status == UserStatus::Active);
+        Ok(live.map(|standing| (standing.key.clone(), standing.key.user_id)))
+    }
+}
+
+const MAX_KEY_NAME_CHARS: usize = 100;
+
+fn parse_key_name(text: &str, errors: &mut Vec<kernel::FieldError>) -> Option<String> {
+    let name = parse_name(text, "/name", errors)?;
+    if name.chars().count() > MAX_KEY_NAME_CHARS {
+        let detail = format!("must be at most {MAX_KEY_NAME_CHARS} characters");
+        errors.push(kernel::FieldError::new("/name", "too_long", detail));
+        return None;
+    }
+    Some(name)
+}
