@@ -18,6 +18,7 @@ use platform::events::{Relay, RetentionSweep};
 use platform::http::auth::{AuthConfig, Authenticator};
 use platform::http::health::HealthCheck;
 use platform::http::idempotency::{self, Idempotency};
+use platform::http::rerun;
 use platform::http::scopes::ScopeTable;
 use platform::http::unasked::{self, QueryFree};
 use platform::http::{self, Edge};
@@ -255,9 +256,9 @@ impl App {
             ScopeTable::of(&self.openapi()),
         );
         let router = if with_api {
-            http::stack(self.routes(), &edge)
+            http::stack(self.routes(lifecycle), &edge)
         } else {
-            http::stack(self.health(), &edge)
+            http::stack(self.health(lifecycle), &edge)
         };
         lifecycle.spawn("sessions", self.authenticator.clone().follow(self.toolkit.signals.clone()));
         let (stop, signals) = (lifecycle.stopping(), self.toolkit.signals.clone());
@@ -286,13 +287,14 @@ impl App {
         self.mailbox.as_ref()
     }
 
-    fn routes(&self) -> Router {
+    fn routes(&self, lifecycle: &Lifecycle) -> Router {
         let max_body = self.config.http.max_body_bytes;
-        let mut routes = self.health().merge(pages::routes(&self.openapi()));
+        let mut routes = self.health(lifecycle).merge(pages::routes(&self.openapi()));
         for service in &self.services {
             let (router, api) = service.clone().routes().split_for_parts();
             let idempotency = Idempotency::new(service.db().clone(), max_body);
             let router = router
+                .layer(from_fn_with_state(max_body, rerun::layer))
                 .layer(from_fn_with_state(QueryFree::new(&api), unasked::layer))
                 .layer(from_fn_with_state(idempotency, idempotency::layer));
             routes = routes.merge(router);
@@ -303,7 +305,7 @@ impl App {
         }
     }
 
-    fn health(&self) -> Router {
+    fn health(&self, lifecycle: &Lifecycle) -> Router {
         let mut checks: Vec<Arc<dyn HealthCheck>> = Vec::new();
         for db in self.databases.all() {
             checks.push(Arc::new(DatabaseCheck(db.clone())));
@@ -314,7 +316,7 @@ impl App {
                 max_lag: self.config.events.max_lag.get(),
             }));
         }
-        http::health::routes(checks)
+        http::health::routes(checks, lifecycle.stopping())
     }
 
     /// The OpenAPI document, from the handlers themselves.

@@ -24,12 +24,10 @@ pub fn base() -> OpenApi {
 
 /// The document of the API that this binary serves, without a running server or a database.
 pub async fn document() -> kernel::Result<serde_json::Value> {
-    let folder = std::env::temp_dir().join(format!("guildhall-openapi-{}", std::process::id()));
-    let mut config = crate::config::Config::default();
-    config.server.data_dir = folder.clone();
-    let app = crate::compose::App::build(&config, crate::compose::Parts::default()).await;
-    let document = app.map(|app| app.openapi());
     // Only the empty databases of the services lie there.
-    let _ = std::fs::remove_dir_all(folder);
-    document
+    let folder = tempfile::tempdir().map_err(kernel::Error::internal)?;
+    let mut config = crate::config::Config::default();
+    folder.path().clone_into(&mut config.server.data_dir);
+    let app = crate::compose::App::build(&config, crate::compose::Parts::default()).await;
+    app.map(|app| app.openapi())
 }

@@ -35,6 +35,10 @@ pub enum ErrorKind {
     /// A peer or the database is away; worth a retry. 503.
     Unavailable,
     Timeout,
+    /// The sender was too slow. 408.
+    RequestTimeout,
+    UriTooLong,
+    HeadersTooLarge,
     Internal,
 }
 
@@ -57,6 +61,9 @@ impl ErrorKind {
             Self::RateLimited => 429,
             Self::Unavailable => 503,
             Self::Timeout => 504,
+            Self::RequestTimeout => 408,
+            Self::UriTooLong => 414,
+            Self::HeadersTooLarge => 431,
             Self::Internal => 500,
         }
     }
@@ -80,6 +87,9 @@ impl ErrorKind {
             Self::RateLimited => "Too many requests",
             Self::Unavailable => "Temporarily unavailable",
             Self::Timeout => "Timed out",
+            Self::RequestTimeout => "Request arrived too slowly",
+            Self::UriTooLong => "URI too long",
+            Self::HeadersTooLarge => "Header fields too large",
             Self::Internal => "Internal error",
         }
     }

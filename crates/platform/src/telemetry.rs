@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use kernel::Error;
 use kernel::ids::{UserId, WorkspaceId};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use schemars::JsonSchema;
@@ -20,6 +21,8 @@ use tracing::Span;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::http::Problem;
 
 /// Logs on standard error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -194,7 +197,9 @@ impl Metrics {
 /// `GET /metrics`, for a listener of its own.
 pub fn metrics_router(metrics: Metrics) -> Router {
     let render = move || async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()) };
-    Router::new().route("/metrics", get(render))
+    Router::new()
+        .route("/metrics", get(render))
+        .fallback(|| async { Problem(Error::not_found("request.route_unknown", "There is no such route.")) })
 }
 
 #[cfg(test)]

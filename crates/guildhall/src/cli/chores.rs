@@ -7,7 +7,13 @@ use crate::compose::{self, Databases};
 use crate::config::Config;
 
 pub async fn migrate(config: &Config, args: &MigrateArgs) -> CliResult {
-    let databases = Databases::connect(config).await?;
+    let mut config = config.clone();
+    // A check makes no databases: where there are none, an empty folder has the same migrations pending.
+    let empty = tempfile::tempdir().map_err(Failure::failed)?;
+    if args.check && !config.server.data_dir.exists() {
+        empty.path().clone_into(&mut config.server.data_dir);
+    }
+    let databases = Databases::connect(&config).await?;
     let mut rows = Vec::new();
     let bar = indicatif::ProgressBar::new(databases.all().len() as u64);
     for db in databases.all() {
@@ -79,7 +85,8 @@ pub async fn healthcheck(config: &Config, args: &HealthcheckArgs) -> CliResult {
         .url
         .clone()
         .unwrap_or_else(|| format!("http://{}", config.server.listen.replace("0.0.0.0", "127.0.0.1")));
-    let url = format!("{}/readyz", base.trim_end_matches('/'));
+    let base = base.trim_end_matches('/');
+    let url = format!("{}/readyz", base.strip_suffix("/readyz").unwrap_or(base));
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .build()

@@ -19,6 +19,7 @@ mod matrix;
 mod notifications_events;
 mod notifications_inbox;
 mod process;
+mod races;
 mod replicas;
 mod smoke;
 mod strictness;

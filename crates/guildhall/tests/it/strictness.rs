@@ -77,6 +77,25 @@ async fn unknown_query_parameters_are_refused_everywhere() {
     assert!(findings.is_empty(), "{findings:#?}");
 }
 
+/// Who has no token learns that first, unless the route is open to all.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_learn_of_the_token_before_the_parameter() {
+    let app = TestApp::start().await;
+    let nobody = app.anonymous();
+    let mut refused = std::collections::BTreeMap::new();
+    for operation in operations(&app).await {
+        let answer = send(&nobody, &operation, "?no_such_parameter=1", "application/json", "{}").await;
+        let open = ["/v1/auth/", "/v1/invitations/"]
+            .iter()
+            .any(|prefix| operation.path.starts_with(prefix));
+        let public = open && !["sign-out-all", "acceptance"].iter().any(|verb| operation.path.ends_with(verb));
+        if answer.status != if public { 400 } else { 401 } {
+            refused.insert(format!("{} {}", operation.method, operation.path), answer.status.as_u16());
+        }
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_another_form_are_refused_everywhere() {
     let app = TestApp::start().await;

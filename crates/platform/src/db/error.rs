@@ -113,10 +113,17 @@ impl DbError {
     }
 }
 
+impl From<Guard> for Error {
+    fn from(guard: Guard) -> Self {
+        Self::new(guard.kind, guard.code, guard.detail)
+    }
+}
+
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
         match &error {
-            DbError::Guard(guard) => Self::new(guard.kind, guard.code, guard.detail),
+            // The cause tells a race that was lost from a version that the caller named.
+            DbError::Guard(guard) => Self::from(*guard).with_cause(error),
             DbError::Unique { rule: Some(rule), .. } => Self::conflict_field(rule).with_cause(error),
             DbError::Unique { rule: None, .. } => Self::conflict("request.duplicate", "Such an entry exists already.").with_cause(error),
             DbError::IdempotencyRace => Self::conflict(

@@ -12,6 +12,8 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// Longest time a request may take, seconds. Live streams are exempt.
     pub timeout_seconds: u64,
+    /// Longest time for a request body to arrive, seconds.
+    pub body_timeout_seconds: u64,
     /// Requests worked on at the same time.
     pub max_in_flight: usize,
     /// Requests that may wait for a place; more are answered 503.
@@ -22,6 +24,9 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Longest time to send the request headers, seconds.
     pub header_timeout_seconds: u64,
+    /// How long connections are still taken after a stop was asked for, milliseconds. Meanwhile `/readyz` says no, so that a
+    /// balancer sends nothing more.
+    pub shutdown_delay_ms: u64,
     /// Addresses of reverse proxies whose `X-Forwarded-For` is believed, as CIDR blocks.
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
@@ -36,11 +41,13 @@ impl Default for HttpConfig {
         Self {
             max_body_bytes: 1024 * 1024,
             timeout_seconds: 30,
+            body_timeout_seconds: 20,
             max_in_flight: 512,
             max_queued: 512,
             queue_timeout_ms: 1_000,
             max_connections: 10_000,
             header_timeout_seconds: 15,
+            shutdown_delay_ms: 1_000,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             rate_limits: RateLimitConfig::default(),
@@ -132,8 +139,13 @@ impl HttpConfig {
         if limits.search_cost == 0 {
             problems.push("http.rate_limits.search_cost: must be positive".into());
         }
-        if self.timeout_seconds == 0 {
-            problems.push("http.timeout_seconds: must be positive".into());
+        for (name, value) in [
+            ("timeout_seconds", self.timeout_seconds),
+            ("body_timeout_seconds", self.body_timeout_seconds),
+        ] {
+            if value == 0 {
+                problems.push(format!("http.{name}: must be positive"));
+            }
         }
         problems
     }

@@ -7,14 +7,14 @@ use std::time::Instant;
 use axum::body::{Body as HttpBody, HttpBody as _};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use kernel::{Error, ErrorKind};
 use tracing::Instrument;
 
 use super::Edge;
 use super::client_ip::client_ip;
-use super::problem::{Problem, ProblemParts};
+use super::problem::ProblemParts;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -37,25 +37,15 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let accepted = acceptable(&path, request.headers());
+    let if_none_match: Vec<HeaderValue> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
     request.extensions_mut().insert(meta.clone());
 
     let span = crate::telemetry::request_span(&meta.request_id, &meta.traceparent, method.as_str(), &route);
-    let mut response = async {
-        if accepted {
-            next.run(request).await
-        } else {
-            let detail = "This route answers JSON (live events: text/event-stream).";
-            Problem(Error::new(ErrorKind::NotAcceptable, "request.not_acceptable", detail)).into_response()
-        }
-    }
-    .instrument(span.clone())
-    .await;
+    let mut response = next.run(request).instrument(span.clone()).await;
 
     response = finish_problem(response, &path, &meta);
     if matches!(method, Method::GET | Method::HEAD) {
-        response = not_modified(response, if_none_match.as_ref());
+        response = not_modified(response, &if_none_match);
     }
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         // `Allow` is the answer, and the router has put it there.
@@ -103,32 +93,6 @@ fn valid_traceparent(value: &str) -> bool {
 fn new_traceparent() -> Arc<str> {
     let (trace, span): (u128, u64) = (rand::random(), rand::random());
     format!("00-{:032x}-{:016x}-01", trace.max(1), span.max(1)).into()
-}
-
-/// Whether `Accept` allows what the route answers; only the API is strict.
-fn acceptable(path: &str, headers: &HeaderMap) -> bool {
-    if !path.starts_with("/v1/") {
-        return true;
-    }
-    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    // No header, or an empty one, means anything (RFC 9110, 12.5.1).
-    if values.peek().is_none_or(|value| value.is_empty()) {
-        return true;
-    }
-    let kinds: &[&str] = if path == "/v1/events" {
-        &["text/event-stream", "text/*", "*/*"]
-    } else {
-        &["application/json", "application/*", "*/*", "application/problem+json"]
-    };
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let refused = parts.any(|parameter| matches!(parameter.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            !refused && kinds.contains(&kind.as_str())
-        })
 }
 
 /// Renders problems with request id and path; turns bare errors of the router or a layer into problems.
@@ -197,16 +161,15 @@ fn log_cause(error: &Error) {
 }
 
 /// 304 when the client's copy is current (RFC 9110, 13.1.2; weak comparison).
-fn not_modified(response: Response, if_none_match: Option<&HeaderValue>) -> Response {
-    let (Some(wanted), Some(tag)) = (
-        if_none_match.and_then(|value| value.to_str().ok()),
-        response.headers().get(header::ETAG),
-    ) else {
+fn not_modified(response: Response, if_none_match: &[HeaderValue]) -> Response {
+    let Some(tag) = response.headers().get(header::ETAG) else {
         return response;
     };
     let tag = tag.to_str().unwrap_or_default();
-    let same = wanted
-        .split(',')
+    let same = if_none_match
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
         .map(|entry| entry.trim().trim_start_matches("W/"))
         .any(|entry| entry == "*" || entry == tag);
     if !same || response.status() != StatusCode::OK {

@@ -271,8 +271,7 @@ impl IfMatch {
         if tags.iter().any(|tag| tag == "*" || *tag == current) {
             return Ok(());
         }
-        let guard = crate::db::Guard::VERSION;
-        Err(Error::new(guard.kind, guard.code, guard.detail))
+        Err(crate::db::Guard::VERSION.into())
     }
 
     /// [`IfMatch::require`] when `required`, then [`IfMatch::check`].

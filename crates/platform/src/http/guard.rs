@@ -4,18 +4,17 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header;
+use http::{HeaderMap, header};
 use kernel::{Actor, Error, ErrorKind};
 
 use super::Edge;
 use super::config::HttpConfig;
 use super::edge::RequestMeta;
-use super::extract::{Identified, Refused, too_large};
+use super::extract::{Identified, Refused};
 use super::problem::Problem;
 use crate::admission::Admission;
 use crate::context::Caller;
@@ -29,12 +28,13 @@ pub(super) fn admission(config: &HttpConfig) -> Admission {
     )
 }
 
-/// 413 before a body that its sender declares too large is read.
-pub(super) async fn declared_length(State(state): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() > state.config.max_body_bytes as u64 {
-        return Problem(too_large()).into_response();
+/// Whether the client takes what the route answers; only the API is strict.
+pub(super) async fn accept(request: Request, next: Next) -> Response {
+    if acceptable(request.uri().path(), request.headers()) {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let detail = "This route answers JSON (live events: text/event-stream).";
+    Problem(Error::new(ErrorKind::NotAcceptable, "request.not_acceptable", detail)).into_response()
 }
 
 /// A place, then the time limit. Both end when the response starts, so live streams hold neither.
@@ -140,4 +140,29 @@ fn bearer(request: &Request) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn acceptable(path: &str, headers: &HeaderMap) -> bool {
+    if !path.starts_with("/v1/") {
+        return true;
+    }
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    // No header, or an empty one, means anything (RFC 9110, 12.5.1).
+    if values.peek().is_none_or(|value| value.is_empty()) {
+        return true;
+    }
+    let kinds: &[&str] = if path == "/v1/events" {
+        &["text/event-stream", "text/*", "*/*"]
+    } else {
+        &["application/json", "application/*", "*/*", "application/problem+json"]
+    };
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let refused = parts.any(|parameter| matches!(parameter.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            !refused && kinds.contains(&kind.as_str())
+        })
 }

@@ -10,6 +10,7 @@ use axum::{Json, Router, routing};
 use futures_util::future::join_all;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// A check may take this long; a database that hangs is not ready.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,17 +24,32 @@ pub trait HealthCheck: Send + Sync + 'static {
 }
 
 /// `/livez`: the process runs. `/readyz`: every check passes, 503 otherwise.
-pub fn routes(checks: Vec<Arc<dyn HealthCheck>>) -> Router {
+///
+/// Once `stopping` has fired the process is not ready, whatever its checks say.
+pub fn routes(checks: Vec<Arc<dyn HealthCheck>>, stopping: CancellationToken) -> Router {
+    let readiness = Readiness {
+        checks: checks.into(),
+        stopping,
+    };
     Router::new()
         .route(
             "/livez",
             routing::get(|| async { answer(StatusCode::OK, json!({ "status": "alive" })) }),
         )
         .route("/readyz", routing::get(ready))
-        .with_state(Arc::from(checks))
+        .with_state(readiness)
 }
 
-async fn ready(State(checks): State<Arc<[Arc<dyn HealthCheck>]>>) -> Response {
+#[derive(Clone)]
+struct Readiness {
+    checks: Arc<[Arc<dyn HealthCheck>]>,
+    stopping: CancellationToken,
+}
+
+async fn ready(State(Readiness { checks, stopping }): State<Readiness>) -> Response {
+    if stopping.is_cancelled() {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "stopping", "checks": [] }));
+    }
     let results = join_all(checks.iter().map(|check| async {
         let result = tokio::time::timeout(CHECK_TIMEOUT, check.check())
             .await

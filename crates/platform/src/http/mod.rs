@@ -1,8 +1,8 @@
 //! The HTTP kit: everything a handler needs, and every rule that holds for all routes.
 //!
 //! A request walks: connection limits ([`server`]) → compression → CORS → edge (`edge`: request id, log, metrics,
-//! headers, problem rendering) → panic and time limits → place in the queue → authentication and rates (`guard`) →
-//! `Idempotency-Key` → handler.
+//! headers, problem rendering) → panics → the whole body within bounds (`receive`) → place in the queue and time limit →
+//! authentication and rates (`guard`) → `Idempotency-Key` → unknown query parameters → [`rerun`] → handler.
 
 pub mod auth;
 pub mod client_ip;
@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod openapi;
 pub mod origin;
 pub mod ratelimit;
+pub mod rerun;
 pub mod scopes;
 pub mod server;
 pub mod unasked;
@@ -25,6 +26,7 @@ mod object;
 mod patch;
 mod problem;
 mod problem_pages;
+mod receive;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,12 +61,14 @@ pub struct Edge {
     pub rate_limits: RateLimits,
     scopes: ScopeTable,
     admission: Admission,
+    receiver: receive::Receiver,
 }
 
 impl Edge {
     pub fn new(config: HttpConfig, clock: SharedClock, authenticator: Arc<Authenticator>, scopes: ScopeTable) -> Arc<Self> {
         let rate_limits = RateLimits::new(&config.rate_limits);
         let admission = guard::admission(&config);
+        let receiver = receive::Receiver::new(&config);
         Arc::new(Self {
             config,
             clock,
@@ -72,6 +76,7 @@ impl Edge {
             rate_limits,
             scopes,
             admission,
+            receiver,
         })
     }
 }
@@ -83,8 +88,9 @@ pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
         .fallback(|| async { Problem(kernel::Error::not_found("request.route_unknown", "There is no such route.")) })
         .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
         .layer(from_fn_with_state(edge.clone(), guard::identify))
-        .layer(from_fn_with_state(edge.clone(), guard::declared_length))
         .layer(from_fn_with_state(edge.clone(), guard::limit))
+        .layer(from_fn(guard::accept))
+        .layer(from_fn_with_state(edge.clone(), receive::layer))
         .layer(from_fn(guard::catch_panic))
         .layer(from_fn_with_state(edge.clone(), edge::edge))
         .layer(from_fn_with_state(cors(&edge.config), cross_origin))

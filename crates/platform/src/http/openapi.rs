@@ -64,6 +64,10 @@ fn add_error_responses(components: &mut Value) {
             400 => "request.query_invalid",
             401 => "auth.required",
             404 => "request.not_found",
+            408 => "request.body_timeout",
+            413 => "request.too_large",
+            414 => "request.uri_too_long",
+            431 => "request.headers_too_large",
             412 => "request.version_mismatch",
             415 => "request.unsupported_media_type",
             422 => "request.invalid",
@@ -134,13 +138,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
         };
     }
     let has_body = operation.get("requestBody").is_some();
-    let has_query = parameters(operation).any(|parameter| parameter["in"] == "query");
-    let mut statuses = vec!["406", "429", "500", "503", "504"];
-    if has_body || has_query {
-        statuses.push("400");
-    }
+    let mut statuses = vec!["400", "406", "414", "429", "431", "500", "503", "504"];
     if has_body {
-        statuses.extend(["413", "415", "422"]);
+        statuses.extend(["408", "413", "415", "422"]);
     }
     if !public {
         statuses.extend(["401", "403"]);
@@ -151,7 +151,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
     // Routes under /v1/auth answer with credentials, which are never stored.
     let idempotency = matches!(method, "post" | "patch") && !public && !path.starts_with("/v1/auth/");
     if idempotency {
-        statuses.extend(["400", "409", "413", "422"]);
+        statuses.extend(["409", "413", "422"]);
         add_parameter(
             operation,
             "Idempotency-Key",

@@ -79,6 +79,9 @@ pub const fn problem_type(kind: ErrorKind) -> &'static str {
         ErrorKind::RateLimited => "quota-exceeded",
         ErrorKind::Unavailable => "temporary-reduced-capacity",
         ErrorKind::Timeout => "timeout",
+        ErrorKind::RequestTimeout => "request-timeout",
+        ErrorKind::UriTooLong => "uri-too-long",
+        ErrorKind::HeadersTooLarge => "headers-too-large",
         ErrorKind::Internal => "internal-error",
     }
 }
@@ -130,6 +133,15 @@ pub const PROBLEM_TYPES: &[(ErrorKind, &str)] = &[
     (
         ErrorKind::Timeout,
         "It took too long and was given up. It may be worth a repeat; use an `Idempotency-Key`.",
+    ),
+    (
+        ErrorKind::RequestTimeout,
+        "The body of the request did not arrive in time. Nothing was done; send it again.",
+    ),
+    (ErrorKind::UriTooLong, "The path with its query is longer than this server accepts."),
+    (
+        ErrorKind::HeadersTooLarge,
+        "The header fields are more or larger than this server accepts.",
     ),
     (
         ErrorKind::Internal,

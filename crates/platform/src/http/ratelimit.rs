@@ -184,7 +184,7 @@ fn is_search(uri: &Uri) -> bool {
 }
 
 /// A single IPv6 subscriber owns a /64; counting single addresses would count nothing.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,

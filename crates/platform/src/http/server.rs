@@ -1,11 +1,13 @@
 //! Accepts connections: bounded number, bounded time for headers, graceful end.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use http::{HeaderValue, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -19,15 +21,18 @@ use super::config::HttpConfig;
 
 /// When the machine has no more file handles, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Header lines of one request, in bytes.
-const MAX_HEADER_BYTES: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
+/// Above what `receive` allows: what hyper refuses gets an answer without a body.
+const MAX_HEAD_BYTES: u32 = 128 * 1024;
+const MAX_HEADERS: usize = 256;
 
 /// RFC 9113, 3.4.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves until `stopping` fires, then lets running requests end. The caller bounds the drain time.
+///
+/// For [`HttpConfig::shutdown_delay_ms`] after the signal connections are still taken, and each answer of HTTP/1 says that
+/// its connection closes: who keeps connections open learns of the stop from an answer instead of a lost request.
 pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, stopping: CancellationToken) {
     let patience = Duration::from_secs(config.header_timeout_seconds);
     let mut builder = Builder::new(TokioExecutor::new());
@@ -35,37 +40,46 @@ pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, st
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .max_buf_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES as usize)
         .max_headers(MAX_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
-        .max_header_list_size(32 * 1024)
+        .max_header_list_size(MAX_HEAD_BYTES)
         .keep_alive_interval(Duration::from_secs(20));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+    let over = CancellationToken::new();
+    let mut delay = std::pin::pin!(async {
+        stopping.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(config.shutdown_delay_ms)).await;
+    });
     loop {
         let accepted = tokio::select! {
-            () = stopping.cancelled() => break,
+            () = &mut delay => break,
             accepted = accept(&listener, &places) => accepted,
         };
         let Some((stream, peer, place)) = accepted else { continue };
         let service = hyper::service::service_fn({
-            let router = router.clone();
+            let (router, stopping) = (router.clone(), stopping.clone());
             move |mut request: hyper::Request<Incoming>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
-                let mut router = router.clone();
+                let http1 = request.version() < Version::HTTP_2;
+                let (mut router, stopping) = (router.clone(), stopping.clone());
                 async move {
                     // A router is always ready.
-                    ServiceExt::<hyper::Request<Incoming>>::ready(&mut router)
-                        .await?
-                        .call(request)
-                        .await
+                    let ready = ServiceExt::<hyper::Request<Incoming>>::ready(&mut router).await?;
+                    let mut response = ready.call(request).await?;
+                    if http1 && stopping.is_cancelled() {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(header::CONNECTION, close);
+                    }
+                    Ok::<_, Infallible>(response)
                 }
             }
         });
-        let (builder, watcher, ending) = (builder.clone(), graceful.watcher(), stopping.clone());
+        let (builder, watcher, ending) = (builder.clone(), graceful.watcher(), over.clone());
         #[expect(clippy::disallowed_methods, reason = "connections are tracked by hyper-util's graceful watcher")]
         tokio::spawn(async move {
             let _place = place;
@@ -83,6 +97,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, st
         });
     }
     drop(listener);
+    over.cancel();
     graceful.shutdown().await;
 }
 

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::{OpenApi, RefOr, SecurityRequirement};
 
 use super::extract::{Identified, unknown_parameter};
 use super::problem::Problem;
@@ -34,8 +34,13 @@ impl QueryFree {
             ];
             for (method, operation) in operations {
                 if let Some(operation) = operation.as_ref().filter(|operation| !asks(operation)) {
-                    let protected = operation.security.as_ref().is_some_and(|schemes| !schemes.is_empty());
-                    free.insert((method, path.clone()), protected);
+                    // As in `openapi::complete`: an empty requirement makes a route public, none at all a protected one.
+                    let open = operation
+                        .security
+                        .iter()
+                        .flatten()
+                        .any(|needed| *needed == SecurityRequirement::default());
+                    free.insert((method, path.clone()), !open);
                 }
             }
         }

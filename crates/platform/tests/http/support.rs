@@ -217,7 +217,7 @@ impl Kit {
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<HttpBody>) -> Request<HttpBody> {
-    let mut builder = Request::builder().method(method).uri(path);
+    let mut builder = Request::builder().header("host", "guildhall.test").method(method).uri(path);
     for (name, value) in headers {
         builder = builder.header(*name, *value);
     }

@@ -232,7 +232,7 @@ impl Decider<'_> {
                     "This workspace demands the version with every change.",
                 ));
             }
-            Some(version) if version != task.version => return Err(platform::db::DbError::Guard(platform::db::Guard::VERSION).into()),
+            Some(version) if version != task.version => return Err(platform::db::Guard::VERSION.into()),
             _ => {}
         }
         if task.archived_at.is_some() && !even_archived {
