@@ -274,6 +274,16 @@ impl IfMatch {
         Err(crate::db::Guard::VERSION.into())
     }
 
+    /// Where nothing is there yet: 412 when the header is there at all, for no tag fits and `*` asks for something that
+    /// exists (RFC 9110, 13.1.1).
+    pub fn check_absent(&self) -> Result<()> {
+        if self.tags.is_none() {
+            return Ok(());
+        }
+        let guard = crate::db::Guard::VERSION;
+        Err(Error::new(guard.kind, guard.code, guard.detail))
+    }
+
     /// [`IfMatch::require`] when `required`, then [`IfMatch::check`].
     pub fn check_or_require(&self, version: i64, required: bool) -> Result<()> {
         if required {

@@ -67,7 +67,8 @@ async fn get(
 
 /// Give a member of the workspace a role in a project
 ///
-/// Replaces the role in the workspace, in either direction. `If-Match` is demanded when a role is there and changes.
+/// Replaces the role in the workspace, in either direction. `If-Match` is demanded when a role is there and changes, and
+/// refused with 412 when none is there.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/members/{user_id}", tag = "projects", operation_id = "setProjectMember",
     params(("project_id" = ProjectId, Path), ("user_id" = UserId, Path)),
     request_body(content = ProjectRoleRequest, example = json!({"role": "collaborator"})),

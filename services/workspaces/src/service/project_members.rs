@@ -69,6 +69,7 @@ impl WorkspacesService {
         match current {
             None if !create => Err(WorkspacesError::MemberNotFound.into()),
             None => {
+                if_match.check_absent()?;
                 let new = ProjectMember {
                     project_id: id,
                     user_id: member.user_id,

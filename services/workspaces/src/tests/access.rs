@@ -20,11 +20,7 @@ async fn try_everything(
     other: UserId,
 ) -> Vec<(&'static str, Option<ErrorKind>)> {
     let (service, caller) = (&world.service, world.caller(user));
-    let any = {
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::IF_MATCH, HeaderValue::from_static("*"));
-        IfMatch::from_headers(&headers)
-    };
+    let any = any_match();
     let kind = |result: Result<()>| result.err().map(|error| error.kind);
     let rename = UpdateWorkspace {
         name: Field::Value("New".into()),
@@ -105,7 +101,7 @@ async fn try_everything(
             "set_project_role",
             kind(
                 service
-                    .set_project_role(&caller, project, other, &any, Role::Viewer, true)
+                    .set_project_role(&caller, project, other, &no_match(), Role::Viewer, true)
                     .await
                     .map(drop),
             ),
@@ -194,11 +190,6 @@ async fn lists_single_answers_and_the_rule_agree() {
     for (n, private) in [false, true].into_iter().enumerate() {
         projects.push((world.project(ada, acme, &format!("P{n}"), private).await.id, private));
     }
-    let any = {
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::IF_MATCH, HeaderValue::from_static("*"));
-        IfMatch::from_headers(&headers)
-    };
     let mut readers: HashMap<ProjectId, Vec<MemberSummary>> = HashMap::new();
     for workspace_role in [Role::Viewer, Role::Collaborator, Role::Owner] {
         for project_role in roles {
@@ -209,7 +200,7 @@ async fn lists_single_answers_and_the_rule_agree() {
                 if let Some(role) = project_role {
                     world
                         .service
-                        .set_project_role(&world.caller(ada), *project, user, &any, role, true)
+                        .set_project_role(&world.caller(ada), *project, user, &no_match(), role, true)
                         .await
                         .expect("given");
                 }

@@ -291,6 +291,13 @@ pub(super) fn if_match(version: i64) -> IfMatch {
     IfMatch::from_headers(&headers)
 }
 
+/// `If-Match: *`
+pub(super) fn any_match() -> IfMatch {
+    let mut headers = HeaderMap::new();
+    headers.insert(http::header::IF_MATCH, HeaderValue::from_static("*"));
+    IfMatch::from_headers(&headers)
+}
+
 pub(super) fn no_match() -> IfMatch {
     IfMatch::from_headers(&HeaderMap::new())
 }

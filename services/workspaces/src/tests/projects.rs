@@ -210,6 +210,14 @@ async fn a_project_role_widens_and_narrows_and_is_bounded_by_the_givers() {
     let vic = world.joined(acme, "vic", Role::Viewer).await;
     let project = world.project(bob, acme, "ABC", false).await.id;
     let caller = world.caller(bob);
+    for condition in [any_match(), if_match(1)] {
+        let refused = world
+            .service
+            .set_project_role(&caller, project, vic, &condition, Role::Collaborator, true)
+            .await
+            .expect_err("412: there is nothing to match");
+        assert_eq!(refused.kind, ErrorKind::Precondition);
+    }
     // Bob made the project and is its owner, though no owner of the workspace.
     let given = world
         .service
