@@ -13,6 +13,7 @@ use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use due::Due;
+pub(crate) use position::Place;
 
 kernel::id_type!(
     /// A workflow state of a workspace, such as "In review".
@@ -162,6 +163,10 @@ pub(crate) struct Task {
 impl Task {
     pub fn is_live(&self) -> bool {
         self.deleted_at.is_none()
+    }
+
+    pub fn place(&self) -> Place {
+        Place::new(self.position.clone(), self.id)
     }
 
     /// Moves the task into a state. `completed_at` follows the meaning: set when it becomes done, kept while it

@@ -119,9 +119,17 @@ impl TasksService {
     }
 
     pub(crate) async fn apply_change(&self, caller: &Caller, change: Change) -> Result<Reply<TaskView>> {
+        self.apply_changes(caller, vec![change]).await
+    }
+
+    /// All in one unit; answers with the last.
+    pub(super) async fn apply_changes(&self, caller: &Caller, changes: Vec<Change>) -> Result<Reply<TaskView>> {
         let mut draft = Draft::new(self, caller);
-        let written = draft.write(change);
-        let rendering = draft.render(vec![written]);
+        let mut written = None;
+        for change in changes {
+            written = Some(draft.write(change));
+        }
+        let rendering = draft.render(written.into_iter().collect());
         let reply = self.db.apply_reply(draft.unit, move |output| {
             let view = rendering.view(output)?;
             let version = view.version;

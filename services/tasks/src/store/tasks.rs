@@ -6,7 +6,7 @@ use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
 use sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement, SubQueryStatement};
 
 use super::{id, id_opt, micros, micros_opt, padded};
-use crate::model::{Due, Priority, Task, due, terms};
+use crate::model::{Due, Place, Priority, Task, due, terms};
 
 /// In the order [`Task::from_row`] reads.
 pub(crate) const COLUMNS: [&str; 24] = [
@@ -303,24 +303,74 @@ pub(crate) fn mark_reminded(unit: &mut Unit, task_id: TaskId, reminder: Reminder
     unit.update_guarded(statement, guard);
 }
 
-/// The neighbour on a board: the closest position beyond `position` in the column (or, without a state, the project).
-pub(crate) async fn next_position(db: &Db, scope: &BoardScope, beyond: Option<&str>, upwards: bool) -> Result<Option<String>, DbError> {
+/// The neighbour on a board: the closest place beyond `beyond` in the column, or its end.
+pub(crate) async fn next_place(db: &Db, scope: &BoardScope, beyond: Option<&Place>, upwards: bool) -> Result<Option<Place>, DbError> {
     let mut select = Query::select();
     select
-        .column("position")
+        .columns(["position", "id"])
         .from("tasks")
         .and_where(Expr::col("project_id").eq(id(scope.project_id)))
         .and_where(Expr::col("state_id").eq(id(scope.state_id)))
         .and_where(Expr::col("id").ne(id(scope.moving)))
         .and_where(Expr::col("deleted_at").is_null())
         .limit(1);
-    let order = if upwards { sea_query::Order::Asc } else { sea_query::Order::Desc };
     if let Some(beyond) = beyond {
-        let column = Expr::col("position");
-        select.and_where(if upwards { column.gt(beyond) } else { column.lt(beyond) });
+        let (position, task) = (|| Expr::col("position"), || Expr::col("id"));
+        let (near, far, same) = if upwards {
+            (
+                position().gte(beyond.position()),
+                position().gt(beyond.position()),
+                task().gt(id(beyond.id())),
+            )
+        } else {
+            (
+                position().lte(beyond.position()),
+                position().lt(beyond.position()),
+                task().lt(id(beyond.id())),
+            )
+        };
+        // The first condition is implied by the second; it is the one an index can start from.
+        select.and_where(near).and_where(far.or(same));
     }
-    select.order_by("position", order);
+    let order = if upwards { sea_query::Order::Asc } else { sea_query::Order::Desc };
+    select.order_by("position", order.clone()).order_by("id", order);
+    db.opt(select).await
+}
+
+/// Live tasks of the project that share the position of `lower` and come behind it, in their order, without the one that
+/// moves; at most `limit`.
+pub(crate) async fn list_at_position(db: &Db, moving: &Task, lower: &Place, limit: usize) -> Result<Vec<Task>, DbError> {
+    let select = Query::select()
+        .columns(COLUMNS)
+        .from("tasks")
+        .and_where(Expr::col("project_id").eq(id(moving.project_id)))
+        .and_where(Expr::col("position").eq(lower.position()))
+        .and_where(Expr::col("id").gt(id(lower.id())))
+        .and_where(Expr::col("id").ne(id(moving.id)))
+        .and_where(Expr::col("deleted_at").is_null())
+        .order_by("id", sea_query::Order::Asc)
+        .limit(limit as u64)
+        .take();
+    db.all(select).await
+}
+
+/// The closest position beyond `position` in the whole project.
+pub(crate) async fn next_position(db: &Db, project_id: ProjectId, position: &str) -> Result<Option<String>, DbError> {
+    let select = Query::select()
+        .column("position")
+        .from("tasks")
+        .and_where(Expr::col("project_id").eq(id(project_id)))
+        .and_where(Expr::col("position").gt(position))
+        .order_by("position", sea_query::Order::Asc)
+        .limit(1)
+        .take();
     Ok(db.opt::<TextRow>(select).await?.map(|row| row.0))
+}
+
+impl FromRow for Place {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self::new(row.get(0)?, row.id(1)?))
+    }
 }
 
 /// One column of a project's board, without the task that moves.

@@ -1,5 +1,11 @@
 //! Moving tasks on the board.
 
+use std::collections::{HashMap, HashSet};
+
+use kernel::ids::EntityId;
+use platform::Caller;
+use platform::db::Unit;
+use sea_query::{Expr, ExprTrait, Query};
 use serde_json::{Value, json};
 
 use super::support::{World, body, field_codes, if_match, world};
@@ -93,7 +99,94 @@ async fn neighbours_are_other_live_tasks_of_the_project_in_their_order() {
         ["/before_id wrong_order"]
     );
     assert_eq!(
+        field_codes(drop_at(&world, &a, json!({"after_id": c.id, "before_id": c.id})).await),
+        ["/before_id same_task"]
+    );
+    assert_eq!(
         field_codes(drop_at(&world, &a, json!({"state_id": a.id})).await),
         ["/state_id unknown_state"]
     );
+}
+
+/// Straight into the table, as an older version left them.
+async fn set_position(world: &World, task: &TaskView, position: &str) {
+    let mut unit = Unit::new(&Caller::system(&world.clock, "test"));
+    let update = Query::update()
+        .table("tasks")
+        .value("position", position)
+        .and_where(Expr::col("id").eq(task.id.uuid()))
+        .take();
+    unit.update(update);
+    world.db().apply(unit).await.unwrap();
+}
+
+#[tokio::test]
+async fn between_equals_room_is_made() {
+    let world = world().await;
+    let mut tasks = Vec::new();
+    for title in ["a", "b", "c", "d", "e", "x"] {
+        tasks.push(world.create(json!({ "title": title })).await);
+    }
+    let [a, b, c, d, e, x] = &tasks[..] else { unreachable!() };
+    for (neighbours, wanted) in [
+        (json!({"after_id": b.id, "before_id": c.id}), ["a", "b", "x", "c", "d", "e"]),
+        (json!({"after_id": b.id}), ["a", "b", "x", "c", "d", "e"]),
+        (json!({"before_id": d.id}), ["a", "b", "c", "x", "d", "e"]),
+    ] {
+        for task in [a, b, c, d] {
+            set_position(&world, task, "0660c8a24dda54").await;
+        }
+        set_position(&world, e, "0660c8a24dda55").await;
+        set_position(&world, x, "09").await;
+        drop_at(&world, x, neighbours.clone()).await.unwrap();
+        assert_eq!(order(&world).await, wanted, "{neighbours}");
+    }
+    // A task that is one of the equals itself moves among them as well, and one that lies right already stays.
+    for task in [a, b, c, d, x] {
+        set_position(&world, task, "0660c8a24dda54").await;
+    }
+    drop_at(&world, a, json!({"after_id": c.id, "before_id": d.id})).await.unwrap();
+    assert_eq!(order(&world).await, ["b", "c", "a", "d", "x", "e"]);
+    let before = world.events().await.len();
+    drop_at(&world, b, json!({"before_id": c.id})).await.unwrap();
+    assert_eq!(world.events().await.len(), before, "already there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_many_moves_into_one_gap_at_once_there_is_room_between_any_two() {
+    let world = world().await;
+    let first = world.create(json!({"title": "first"})).await;
+    world.create(json!({"title": "last"})).await;
+    let mut racers = Vec::new();
+    for number in 0..16 {
+        racers.push(world.create(json!({ "title": format!("r{number}") })).await);
+    }
+    // The clock stands still: all of them compute with the same neighbours at the same moment.
+    let moves = racers.iter().map(|task| {
+        let (service, caller, id) = (world.service.clone(), world.ann(), task.id);
+        let command = body(json!({"after_id": first.id}));
+        tokio::spawn(async move { service.move_task(&caller, id, &if_match(None), command).await })
+    });
+    let moves: Vec<_> = moves.collect();
+    for moved in moves {
+        moved.await.unwrap().unwrap();
+    }
+    let ids: HashMap<String, TaskView> = {
+        let mut ids = HashMap::new();
+        for task in racers.iter().chain([&first]) {
+            ids.insert(task.title.clone(), world.read(task.id).await);
+        }
+        ids
+    };
+    let positions: HashSet<&String> = ids.values().map(|task| &task.position).collect();
+    assert_eq!(positions.len(), ids.len(), "no two at one position");
+    let probe = world.create(json!({"title": "probe"})).await;
+    let lined_up: Vec<String> = order(&world).await.into_iter().filter(|title| ids.contains_key(title)).collect();
+    for pair in lined_up.windows(2) {
+        let command = json!({"after_id": ids[&pair[0]].id, "before_id": ids[&pair[1]].id});
+        drop_at(&world, &probe, command).await.unwrap();
+        let now = order(&world).await;
+        let at = now.iter().position(|title| title == "probe").unwrap();
+        assert_eq!((&now[at - 1], &now[at + 1]), (&pair[0], &pair[1]));
+    }
 }

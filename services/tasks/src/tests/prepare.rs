@@ -138,9 +138,14 @@ async fn read_tasks(things: &Things, db: &Db) {
         state_id: task.state_id,
         moving: task.id,
     };
-    for (beyond, upwards) in [(None, true), (None, false), (Some("80"), true), (Some("80"), false)] {
-        let _ = tasks::next_position(db, &scope, beyond, upwards).await;
+    let place = task.place();
+    for beyond in [None, Some(&place)] {
+        for upwards in [true, false] {
+            let _ = tasks::next_place(db, &scope, beyond, upwards).await;
+        }
     }
+    let _ = tasks::list_at_position(db, task, &place, 1).await;
+    let _ = tasks::next_position(db, things.project, "80").await;
 }
 
 fn write_tasks(things: &Things, unit: &mut Unit) {
