@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::Envelope;
 use contracts::event::EventPayload;
-use contracts::workspaces::events::{MemberRemoved, ProjectPurged, ProjectUpdated, WorkspaceCreated, WorkspacePurged};
+use contracts::workspaces::events::{
+    MemberRemoved, ProjectPurged, ProjectRestored, ProjectUpdated, RoleChanged, WorkspaceCreated, WorkspacePurged,
+};
+use kernel::roles::Role;
 use kernel::{Error, Result};
 use platform::db::{Db, Unit};
 use platform::events::Consumer;
@@ -26,6 +29,8 @@ impl Consumer for WorkspaceEvents {
         &[
             WorkspaceCreated::TYPE,
             ProjectUpdated::TYPE,
+            ProjectRestored::TYPE,
+            RoleChanged::TYPE,
             MemberRemoved::TYPE,
             ProjectPurged::TYPE,
             WorkspacePurged::TYPE,
@@ -45,6 +50,17 @@ impl Consumer for WorkspaceEvents {
             }
         } else if let Some(updated) = payload::<ProjectUpdated>(event)? {
             store::tasks::rename_project_key(unit, updated.workspace_id, updated.project_id, &updated.key);
+            if updated.changed.iter().any(|field| field == "private") {
+                jobs::schedule_unassign_lost(unit, updated.workspace_id, updated.project_id, self.0.toolkit.clock.now());
+            }
+        } else if let Some(restored) = payload::<ProjectRestored>(event)? {
+            // Who lost the access while the project was deleted was left alone: nobody could be asked who may read it.
+            jobs::schedule_unassign_lost(unit, restored.workspace_id, restored.project_id, self.0.toolkit.clock.now());
+        } else if let Some(changed) = payload::<RoleChanged>(event)? {
+            // A project role that goes, or the ownership that opened every project. Any other change leaves what can be read.
+            if changed.new_role.is_none() || changed.old_role == Some(Role::Owner) {
+                jobs::schedule_unassign(unit, changed.workspace_id, changed.user_id, self.0.toolkit.clock.now());
+            }
         } else if let Some(removed) = payload::<MemberRemoved>(event)? {
             jobs::schedule_unassign(unit, removed.workspace_id, removed.user_id, self.0.toolkit.clock.now());
         } else if let Some(purged) = payload::<WorkspacePurged>(event)? {

@@ -1,11 +1,12 @@
 //! Reminders, clean-up after other services' events, and the sweep that erases deleted tasks.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::tasks::events::{TaskDueSoon, TaskOverdue};
-use contracts::workspaces::GetMembership;
+use contracts::workspaces::{GetMembership, ListMembers};
 use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::{CallContext, Error, Result, Timestamp};
 use platform::Caller;
@@ -23,6 +24,7 @@ use crate::store::tasks::Reminder;
 const DUE_SOON: &str = "tasks.due_soon";
 const OVERDUE: &str = "tasks.overdue";
 const UNASSIGN: &str = "tasks.unassign_member";
+const UNASSIGN_LOST: &str = "tasks.unassign_lost";
 const PURGE: &str = "tasks.purge_workspace";
 
 /// Rows per unit of the clean-ups: short transactions, whatever the size of the workspace.
@@ -74,6 +76,16 @@ pub(crate) fn schedule_unassign(unit: &mut Unit, workspace_id: WorkspaceId, user
     });
 }
 
+/// For everybody who is assigned in the project and can no longer read it.
+pub(crate) fn schedule_unassign_lost(unit: &mut Unit, workspace_id: WorkspaceId, project_id: ProjectId, now: Timestamp) {
+    unit.schedule(Due {
+        kind: UNASSIGN_LOST,
+        key: Some(project_id.to_string()),
+        payload: json!({ "workspace_id": workspace_id, "project_id": project_id }),
+        run_at: now,
+    });
+}
+
 /// Erases a whole workspace, or one project of it.
 pub(crate) fn schedule_purge(unit: &mut Unit, workspace_id: WorkspaceId, project_id: Option<ProjectId>, now: Timestamp) {
     unit.schedule(Due {
@@ -89,6 +101,7 @@ pub(crate) fn handlers(service: &Arc<TasksService>) -> Vec<Arc<dyn DueHandler>> 
         Arc::new(Remind(service.clone(), Reminder::Soon)),
         Arc::new(Remind(service.clone(), Reminder::Overdue)),
         Arc::new(Unassign(service.clone())),
+        Arc::new(UnassignLost(service.clone())),
         Arc::new(Purge(service.clone())),
     ]
 }
@@ -143,7 +156,8 @@ struct Member {
     user_id: UserId,
 }
 
-/// Takes a removed member off the tasks of the workspace.
+/// Takes a person off the tasks they can no longer read: all of the workspace for whoever is no member any more, else those
+/// of projects that are closed to them now.
 struct Unassign(Arc<TasksService>);
 
 #[async_trait]
@@ -156,28 +170,104 @@ impl DueHandler for Unassign {
         let service = &self.0;
         let Member { workspace_id, user_id } = read(item)?;
         let context = CallContext::system(item.request_id.as_str(), service.toolkit.clock.now());
-        let back_again = service
+        let membership = service
             .workspaces
             .get_membership(&context, GetMembership { user_id, workspace_id })
             .await?;
-        if back_again.is_some() {
-            return Ok(());
+        if membership.is_none() {
+            return take_off(service, item, workspace_id, user_id, None).await;
         }
+        let mut after = None;
         loop {
-            let ids = store::people::list_assigned(&service.db, workspace_id, user_id, CHUNK).await?;
-            if ids.is_empty() {
+            let projects = store::people::list_projects_of(&service.db, workspace_id, user_id, after, CHUNK).await?;
+            after = projects.last().copied();
+            if after.is_none() {
                 return Ok(());
             }
-            let mut tasks = store::tasks::list_by_ids(&service.db, &ids).await?;
-            store::people::attach(&service.db, &mut tasks).await?;
-            for old in tasks {
-                let mut new = old.clone();
-                new.assignee_ids.retain(|assignee| *assignee != user_id);
-                // One unit per task: somebody editing one of them makes this one wait for the retry, not all.
-                let mut draft = Draft::new(service, &caller(service, item));
-                draft.write(Change::update(old, new, ""));
-                service.db.apply(draft.unit).await?;
+            for project_id in projects {
+                if lost(service, item, workspace_id, project_id, &[user_id]).await?.contains(&user_id) {
+                    take_off(service, item, workspace_id, user_id, Some(project_id)).await?;
+                }
             }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Project {
+    workspace_id: WorkspaceId,
+    project_id: ProjectId,
+}
+
+/// The same for everybody in one project.
+struct UnassignLost(Arc<TasksService>);
+
+#[async_trait]
+impl DueHandler for UnassignLost {
+    fn kind(&self) -> &'static str {
+        UNASSIGN_LOST
+    }
+
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        let service = &self.0;
+        let Project { workspace_id, project_id } = read(item)?;
+        let mut after = None;
+        loop {
+            let people = store::people::list_assignees_in(&service.db, project_id, after, CHUNK).await?;
+            after = people.last().copied();
+            if after.is_none() {
+                return Ok(());
+            }
+            for user_id in lost(service, item, workspace_id, project_id, &people).await? {
+                take_off(service, item, workspace_id, user_id, Some(project_id)).await?;
+            }
+        }
+    }
+}
+
+/// Those of `people` who cannot read the project. Nobody, where nobody can: a workspace always has an owner who reads
+/// everything, so then the project is deleted, and who is assigned must be found again when it is restored.
+async fn lost(
+    service: &TasksService,
+    item: &DueItem,
+    workspace_id: WorkspaceId,
+    project_id: ProjectId,
+    people: &[UserId],
+) -> Result<Vec<UserId>> {
+    let context = CallContext::system(item.request_id.as_str(), service.toolkit.clock.now());
+    let request = ListMembers {
+        workspace_id,
+        project_id: Some(project_id),
+    };
+    let members = service.workspaces.list_members(&context, request).await?;
+    let readers: HashSet<UserId> = members.into_iter().map(|member| member.user_id).collect();
+    if readers.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(people.iter().copied().filter(|person| !readers.contains(person)).collect())
+}
+
+async fn take_off(
+    service: &TasksService,
+    item: &DueItem,
+    workspace_id: WorkspaceId,
+    user_id: UserId,
+    project_id: Option<ProjectId>,
+) -> Result<()> {
+    loop {
+        let ids = store::people::list_assigned(&service.db, workspace_id, user_id, project_id, CHUNK).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut tasks = store::tasks::list_by_ids(&service.db, &ids).await?;
+        store::people::attach(&service.db, &mut tasks).await?;
+        for old in tasks {
+            let mut new = old.clone();
+            new.assignee_ids.retain(|assignee| *assignee != user_id);
+            // One unit per task: somebody editing one of them makes this one wait for the retry, not all.
+            let mut draft = Draft::new(service, &caller(service, item));
+            draft.write(Change::update(old, new, ""));
+            service.db.apply(draft.unit).await?;
         }
     }
 }

@@ -126,7 +126,7 @@ impl<'a> Decider<'a> {
             Some(id) => self.state(access.workspace_id, id, &mut errors).await?,
         };
         let assignee_ids = self
-            .assignees(access, command.assignee_ids.unwrap_or_default(), &[], &mut errors)
+            .assignees(access, command.assignee_ids.unwrap_or_default(), &mut errors)
             .await?;
         let label_ids = self.labels(access, command.label_ids.unwrap_or_default(), &mut errors).await?;
         if let Some(parent) = command.parent_id {
@@ -200,9 +200,7 @@ impl<'a> Decider<'a> {
             new.priority = priority.unwrap_or(Priority::None);
         }
         if let Some(assignees) = command.assignee_ids.into_option() {
-            new.assignee_ids = self
-                .assignees(access, assignees.unwrap_or_default(), &old.assignee_ids, &mut errors)
-                .await?;
+            new.assignee_ids = self.assignees(access, assignees.unwrap_or_default(), &mut errors).await?;
         }
         if let Some(labels) = command.label_ids.into_option() {
             new.label_ids = self.labels(access, labels.unwrap_or_default(), &mut errors).await?;
@@ -293,30 +291,19 @@ impl<'a> Decider<'a> {
         Ok(found)
     }
 
-    /// Sorted, without repetitions. Who is assigned already may stay; everybody new must be able to read the project.
-    async fn assignees(
-        &mut self,
-        access: &ProjectAccess,
-        asked: Vec<UserId>,
-        present: &[UserId],
-        errors: &mut Vec<FieldError>,
-    ) -> Result<Vec<UserId>> {
+    /// Sorted, without repetitions. Everybody must be able to read the project, also who is assigned already.
+    async fn assignees(&mut self, access: &ProjectAccess, asked: Vec<UserId>, errors: &mut Vec<FieldError>) -> Result<Vec<UserId>> {
         if asked.len() > MAX_LINKS {
             errors.push(too_many(self.pointer("assignee_ids")));
             return Ok(Vec::new());
         }
-        let fresh = asked.iter().any(|user| !present.contains(user));
-        if fresh {
-            self.load_readers(access).await?;
-            let readers = self.readers.get(&access.project_id);
-            for (index, user) in asked.iter().enumerate() {
-                if !present.contains(user) && !readers.is_some_and(|readers| readers.contains(user)) {
-                    errors.push(FieldError::new(
-                        format!("{}/{index}", self.pointer("assignee_ids")),
-                        "not_a_member",
-                        "is no member who can read the project",
-                    ));
-                }
+        for (index, user) in asked.iter().enumerate() {
+            if !self.is_reader(access, *user).await? {
+                errors.push(FieldError::new(
+                    format!("{}/{index}", self.pointer("assignee_ids")),
+                    "not_a_member",
+                    "is no member who can read the project",
+                ));
             }
         }
         Ok(asked.into_iter().collect::<BTreeSet<_>>().into_iter().collect())

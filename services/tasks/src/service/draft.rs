@@ -186,7 +186,9 @@ impl Draft {
         let task = || task_ref(new);
         match (old.is_live(), new.is_live()) {
             (true, false) => return self.unit.emit(&TaskDeleted { task: task() }),
-            (false, _) => return self.unit.emit(&TaskRestored { task: task() }),
+            (false, true) => return self.unit.emit(&TaskRestored { task: task() }),
+            // A clean-up of a deleted task concerns nobody.
+            (false, false) => return,
             (true, true) => {}
         }
         if old.archived_at.is_some() != new.archived_at.is_some() {

@@ -99,8 +99,13 @@ impl TasksService {
         if !decider.is_reader(&access, user_id).await? {
             return Err(TasksError::AssigneeNotFound.into());
         }
-        let mut assignees = task.assignee_ids.clone();
-        assignees.push(user_id);
+        let mut assignees = vec![user_id];
+        for present in &task.assignee_ids {
+            // Who lost the access a moment ago is on the way out, and must not stand in the way of somebody else.
+            if decider.is_reader(&access, *present).await? {
+                assignees.push(*present);
+            }
+        }
         let command = UpdateTask {
             assignee_ids: Field::Value(assignees),
             ..UpdateTask::default()

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use kernel::Timestamp;
-use kernel::ids::{TaskId, UserId, WorkspaceId};
+use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
 use platform::db::{Db, DbError, FromRow, Row, Unit};
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use uuid::Uuid;
 
 use super::{id, micros, padded};
 use crate::model::{LabelId, Task};
@@ -110,15 +111,70 @@ pub(crate) fn remove_labels(unit: &mut Unit, task_id: TaskId, labels: &[LabelId]
     unit.delete(delete);
 }
 
-/// Some tasks of a workspace that are assigned to a person.
-pub(crate) async fn list_assigned(db: &Db, workspace_id: WorkspaceId, user_id: UserId, limit: u64) -> Result<Vec<TaskId>, DbError> {
-    let select = Query::select()
-        .column("task_id")
+/// Some tasks of a workspace, or of one project of it, that are assigned to a person.
+pub(crate) async fn list_assigned(
+    db: &Db,
+    workspace_id: WorkspaceId,
+    user_id: UserId,
+    project_id: Option<ProjectId>,
+    limit: u64,
+) -> Result<Vec<TaskId>, DbError> {
+    let mut select = Query::select();
+    select
+        .column(("task_assignees", "task_id"))
         .from("task_assignees")
-        .and_where(Expr::col("user_id").eq(id(user_id)))
-        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
-        .order_by("task_id", sea_query::Order::Asc)
-        .limit(limit)
-        .take();
-    Ok(db.all::<super::IdRow>(select).await?.into_iter().map(|row| TaskId(row.0)).collect())
+        .and_where(Expr::col(("task_assignees", "user_id")).eq(id(user_id)))
+        .and_where(Expr::col(("task_assignees", "workspace_id")).eq(id(workspace_id)))
+        .order_by(("task_assignees", "task_id"), Order::Asc)
+        .limit(limit);
+    if let Some(project_id) = project_id {
+        with_tasks(&mut select).and_where(Expr::col(("tasks", "project_id")).eq(id(project_id)));
+    }
+    Ok(ids(db, select).await?.into_iter().map(TaskId).collect())
+}
+
+/// Some projects of a workspace in which a person is assigned to tasks, in the order of their ids.
+pub(crate) async fn list_projects_of(
+    db: &Db,
+    workspace_id: WorkspaceId,
+    user_id: UserId,
+    after: Option<ProjectId>,
+    limit: u64,
+) -> Result<Vec<ProjectId>, DbError> {
+    let mut select = Query::select();
+    select
+        .distinct()
+        .column(("tasks", "project_id"))
+        .from("task_assignees")
+        .and_where(Expr::col(("task_assignees", "user_id")).eq(id(user_id)))
+        .and_where(Expr::col(("task_assignees", "workspace_id")).eq(id(workspace_id)))
+        .and_where_option(after.map(|after| Expr::col(("tasks", "project_id")).gt(id(after))))
+        .order_by(("tasks", "project_id"), Order::Asc)
+        .limit(limit);
+    with_tasks(&mut select);
+    Ok(ids(db, select).await?.into_iter().map(ProjectId).collect())
+}
+
+/// Some people who are assigned to tasks of a project, in the order of their ids.
+pub(crate) async fn list_assignees_in(db: &Db, project_id: ProjectId, after: Option<UserId>, limit: u64) -> Result<Vec<UserId>, DbError> {
+    let mut select = Query::select();
+    select
+        .distinct()
+        .column(("task_assignees", "user_id"))
+        .from("task_assignees")
+        .and_where(Expr::col(("tasks", "project_id")).eq(id(project_id)))
+        .and_where_option(after.map(|after| Expr::col(("task_assignees", "user_id")).gt(id(after))))
+        .order_by(("task_assignees", "user_id"), Order::Asc)
+        .limit(limit);
+    with_tasks(&mut select);
+    Ok(ids(db, select).await?.into_iter().map(UserId).collect())
+}
+
+fn with_tasks(select: &mut SelectStatement) -> &mut SelectStatement {
+    let same = Expr::col(("tasks", "id")).equals(("task_assignees", "task_id"));
+    select.inner_join("tasks", same)
+}
+
+async fn ids(db: &Db, select: SelectStatement) -> Result<Vec<Uuid>, DbError> {
+    Ok(db.all::<super::IdRow>(select).await?.into_iter().map(|row| row.0).collect())
 }

@@ -340,7 +340,15 @@ async fn around_a_task(things: &Things, db: &Db, unit: &mut Unit) {
     };
     activity::insert(unit, &[line]);
     let _ = people::attach(db, &mut [task.clone()]).await;
-    let _ = people::list_assigned(db, things.workspace, things.user, 10).await;
+    for project in [None, Some(things.project)] {
+        let _ = people::list_assigned(db, things.workspace, things.user, project, 10).await;
+    }
+    for project in [None, Some(things.project)] {
+        let _ = people::list_projects_of(db, things.workspace, things.user, project, 10).await;
+    }
+    for user in [None, Some(things.user)] {
+        let _ = people::list_assignees_in(db, things.project, user, 10).await;
+    }
     let _ = index::list(db, &[task.id]).await;
 }
 

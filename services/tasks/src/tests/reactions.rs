@@ -2,15 +2,16 @@
 
 use contracts::Envelope;
 use contracts::event::EventPayload;
-use contracts::workspaces::events::{MemberRemoved, ProjectUpdated, WorkspaceCreated, WorkspacePurged};
+use contracts::workspaces::events::{MemberRemoved, ProjectRestored, ProjectUpdated, RoleChanged, WorkspaceCreated, WorkspacePurged};
 use kernel::ids::{EntityId, EventId};
+use kernel::roles::Role;
 use kernel::{Actor, Clock};
 use platform::Caller;
 use platform::db::Unit;
 use platform::events::Consumer;
 use serde_json::json;
 
-use super::support::{World, code, world};
+use super::support::{World, body, code, field_codes, if_match, world};
 use crate::events::WorkspaceEvents;
 
 async fn announce<P: EventPayload>(world: &World, payload: &P) {
@@ -72,6 +73,113 @@ async fn a_removed_member_is_taken_off_all_tasks() {
         (name.as_str(), &event["removed_ids"]),
         ("tasks.task_assigned.v1", &json!([world.viewer]))
     );
+}
+
+impl World {
+    async fn run_all_due(&self) {
+        for row in self.due().await {
+            self.run_due(&row).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_loses_a_project_is_taken_off_its_tasks_alone() {
+    let world = world().await;
+    let mut both = [world.viewer, world.ann];
+    both.sort_unstable();
+    let people = json!(both);
+    let task = world.create(json!({"title": "a", "assignee_ids": people})).await;
+    let binned = world.create(json!({"title": "b", "assignee_ids": people})).await;
+    world.service.delete_task(&world.ann(), binned.id, &if_match(None)).await.unwrap();
+    let command = body(json!({"title": "c", "assignee_ids": people}));
+    let elsewhere = world
+        .service
+        .create_task(&world.ann(), world.other_project_id, command)
+        .await
+        .unwrap()
+        .body;
+    let made_private = ProjectUpdated {
+        workspace_id: world.workspace_id,
+        project_id: world.project_id,
+        key: "ABC".into(),
+        name: "n".into(),
+        archived: false,
+        changed: vec!["private".into()],
+    };
+    // Deleted meanwhile: nobody can be asked, so nobody goes.
+    let project = world.neighbour.projects.lock().unwrap().remove(&world.project_id).unwrap();
+    announce(&world, &made_private).await;
+    world.run_all_due().await;
+    world.neighbour.projects.lock().unwrap().insert(world.project_id, project);
+    world.neighbour.private.lock().unwrap().insert(world.project_id);
+    let ann = |role| {
+        let mut projects = world.neighbour.projects.lock().unwrap();
+        let roles = &mut projects.get_mut(&world.project_id).unwrap().roles;
+        match role {
+            Some(role) => roles.insert(world.ann, role),
+            None => roles.remove(&world.ann),
+        };
+    };
+    ann(Some(Role::Collaborator));
+    assert_eq!(world.read(task.id).await.assignee_ids, both);
+    assert_eq!(
+        field_codes(world.patch(task.id, json!({"assignee_ids": [world.viewer, world.ann]})).await),
+        ["/assignee_ids/0 not_a_member"],
+        "also who is assigned already"
+    );
+    let restored = ProjectRestored {
+        workspace_id: world.workspace_id,
+        project_id: world.project_id,
+    };
+    announce(&world, &restored).await;
+    let before = world.events().await.len();
+    for _ in 0..2 {
+        world.run_all_due().await;
+    }
+    assert_eq!(world.read(task.id).await.assignee_ids, [world.ann]);
+    assert_eq!(
+        world.event_types(before).await,
+        ["task_assigned"],
+        "once, and of the deleted task nobody hears"
+    );
+    assert_eq!(world.read(elsewhere.id).await.assignee_ids, both);
+
+    // The project role goes, and with it the access to the private project.
+    let narrowed = RoleChanged {
+        workspace_id: world.workspace_id,
+        workspace_name: "W".into(),
+        project_id: Some(world.project_id),
+        project_name: Some("n".into()),
+        user_id: world.ann,
+        old_role: Some(Role::Collaborator),
+        new_role: None,
+        old_sales_role: None,
+        new_sales_role: None,
+    };
+    announce(&world, &narrowed).await;
+    world.run_all_due().await;
+    assert_eq!(world.read(task.id).await.assignee_ids, [world.ann], "still a reader");
+    ann(None);
+    for _ in 0..2 {
+        world.run_all_due().await;
+    }
+    let owner = world.caller(world.owner);
+    assert!(world.service.get_task(&owner, task.id).await.unwrap().assignee_ids.is_empty());
+    assert_eq!(world.read(elsewhere.id).await.assignee_ids, both);
+}
+
+#[tokio::test]
+async fn a_new_assignee_does_not_wait_for_one_who_goes() {
+    let world = world().await;
+    let task = world.create(json!({"title": "a", "assignee_ids": [world.viewer]})).await;
+    world.neighbour.members.lock().unwrap().remove(&(world.workspace_id, world.viewer));
+    let reply = world
+        .service
+        .assign(&world.ann(), task.id, world.owner, &if_match(None))
+        .await
+        .unwrap();
+    assert_eq!(reply.body.assignee_ids, [world.owner]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A service on a fresh database, with neighbours that answer from memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub(super) struct Project {
 pub(super) struct Neighbour {
     pub members: Mutex<HashMap<(WorkspaceId, UserId), Role>>,
     pub projects: Mutex<HashMap<ProjectId, Project>>,
+    pub private: Mutex<HashSet<ProjectId>>,
     pub strict: Mutex<bool>,
     pub zone: Mutex<String>,
 }
@@ -49,7 +50,8 @@ impl Neighbour {
         let projects = self.projects.lock().unwrap();
         let project = projects.get(&project_id)?;
         let workspace = self.members.lock().unwrap().get(&(project.workspace_id, user_id)).copied();
-        let role = kernel::roles::effective_role(workspace, project.roles.get(&user_id).copied(), false)?;
+        let private = self.private.lock().unwrap().contains(&project_id);
+        let role = kernel::roles::effective_role(workspace, project.roles.get(&user_id).copied(), private)?;
         Some(ProjectAccess {
             workspace_id: project.workspace_id,
             project_id,
