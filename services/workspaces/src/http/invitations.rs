@@ -58,7 +58,9 @@ struct ListInvitationsQuery {
 
 /// Invite somebody
 ///
-/// By e-mail, or by a link that the reply shows once. Whether the address has an account changes nothing in the reply.
+/// By e-mail, or by a link that the reply shows once: its token is stored nowhere, so a reply that is replayed under its
+/// `Idempotency-Key` lacks `token` and `link`. If the first reply got lost, `resend` makes a new link of the same invitation.
+/// Whether the address has an account changes nothing in the reply.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/invitations", tag = "invitations", operation_id = "createInvitation",
     params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = CreateInvitationRequest, example = json!({"email": "ada@example.com", "role": "collaborator"})),
