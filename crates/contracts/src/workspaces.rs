@@ -88,6 +88,16 @@ pub struct InvitationState {
     pub valid: bool,
 }
 
+/// An account is about to be made by an invitation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClaimInvitation {
+    pub email: String,
+    /// As the invited person holds it.
+    pub token: String,
+    /// The id the account shall have.
+    pub user_id: UserId,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListSoleOwned {
     pub user_id: UserId,
@@ -113,6 +123,9 @@ pub trait Workspaces: Send + Sync + 'static {
     async fn list_members(&self, ctx: &CallContext, request: ListMembers) -> Result<Vec<MemberSummary>>;
     /// For registration by invitation.
     async fn check_invitation(&self, ctx: &CallContext, request: CheckInvitation) -> Result<InvitationState>;
+    /// Spends an invitation on one account before the account is made, and gives the id it must be made under: another
+    /// than asked for where the same address was here before. `None`: not valid, or spent on somebody else. Idempotent.
+    async fn claim_invitation(&self, ctx: &CallContext, request: ClaimInvitation) -> Result<Option<UserId>>;
     /// What somebody must settle before their account goes. The oldest 100; those with nobody else in them are left out.
     async fn list_sole_owned(&self, ctx: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>>;
 }

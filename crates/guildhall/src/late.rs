@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
-    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
+    CheckInvitation, ClaimInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned,
+    MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
+use kernel::ids::UserId;
 use kernel::{CallContext, Error, Result};
 
 /// [`Workspaces`], bound once by the composition.
@@ -48,6 +49,9 @@ impl Workspaces for LateWorkspaces {
     }
     async fn check_invitation(&self, ctx: &CallContext, request: CheckInvitation) -> Result<InvitationState> {
         self.get()?.check_invitation(ctx, request).await
+    }
+    async fn claim_invitation(&self, ctx: &CallContext, request: ClaimInvitation) -> Result<Option<UserId>> {
+        self.get()?.claim_invitation(ctx, request).await
     }
     async fn list_sole_owned(&self, ctx: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
         self.get()?.list_sole_owned(ctx, request).await

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
 use contracts::tasks::{GetTasks, TaskSummary, Tasks};
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
-    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
+    CheckInvitation, ClaimInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned,
+    MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::ids::{ProjectId, SessionId, TaskId, UserId, WorkspaceId};
 use kernel::roles::{Role, effective_role};
@@ -84,6 +84,8 @@ struct FakeProject {
 pub struct FakeWorkspaces {
     members: Mutex<BTreeMap<(WorkspaceId, UserId), Role>>,
     projects: Mutex<BTreeMap<ProjectId, FakeProject>>,
+    /// By token, with the address and the account they were spent on.
+    invitations: Mutex<BTreeMap<String, Option<(String, UserId)>>>,
 }
 
 impl FakeWorkspaces {
@@ -100,6 +102,10 @@ impl FakeWorkspaces {
             members: BTreeMap::new(),
         };
         locked(&self.projects).insert(project_id, project);
+    }
+    /// A link for one.
+    pub fn add_invitation(&self, token: &str) {
+        locked(&self.invitations).insert(token.to_owned(), None);
     }
     /// `None` takes the project role away.
     pub fn set_project_role(&self, project_id: ProjectId, user_id: UserId, role: Option<Role>) {
@@ -166,8 +172,20 @@ impl Workspaces for FakeWorkspaces {
         });
         Ok(summaries.collect())
     }
-    async fn check_invitation(&self, _: &CallContext, _: CheckInvitation) -> Result<InvitationState> {
-        Ok(InvitationState { valid: false })
+    async fn check_invitation(&self, _: &CallContext, request: CheckInvitation) -> Result<InvitationState> {
+        let invitations = locked(&self.invitations);
+        let claim = invitations.get(&request.token);
+        Ok(InvitationState {
+            valid: claim.is_some_and(|claim| claim.as_ref().is_none_or(|(email, _)| *email == request.email)),
+        })
+    }
+    async fn claim_invitation(&self, _: &CallContext, request: ClaimInvitation) -> Result<Option<UserId>> {
+        let mut invitations = locked(&self.invitations);
+        let Some(claim) = invitations.get_mut(&request.token) else {
+            return Ok(None);
+        };
+        let (email, user_id) = claim.get_or_insert((request.email.clone(), request.user_id));
+        Ok((*email == request.email).then_some(*user_id))
     }
     async fn list_sole_owned(&self, _: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
         let members = locked(&self.members);

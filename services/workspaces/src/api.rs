@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
-    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
+    CheckInvitation, ClaimInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned,
+    MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
+use kernel::ids::UserId;
 use kernel::roles::effective_role;
 use kernel::{CallContext, Result};
 
@@ -101,11 +102,15 @@ impl Workspaces for WorkspacesService {
             .collect())
     }
 
-    async fn check_invitation(&self, _: &CallContext, request: CheckInvitation) -> Result<InvitationState> {
-        let valid = self
-            .invitation_fits(&request.email, &request.token, self.toolkit.clock.now())
+    async fn check_invitation(&self, ctx: &CallContext, request: CheckInvitation) -> Result<InvitationState> {
+        let found = self
+            .claimable(ctx, &request.email, &request.token, self.toolkit.clock.now())
             .await?;
-        Ok(InvitationState { valid })
+        Ok(InvitationState { valid: found.is_some() })
+    }
+
+    async fn claim_invitation(&self, ctx: &CallContext, request: ClaimInvitation) -> Result<Option<UserId>> {
+        self.claim(ctx, &request).await
     }
 
     async fn list_sole_owned(&self, _: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {

@@ -46,7 +46,7 @@ pub use config::Config;
 /// What the database of this service is made of.
 pub const SCHEMA: Schema = Schema {
     service: "workspaces",
-    migrations: platform::migrations!["0001_init"],
+    migrations: platform::migrations!["0001_init", "0002_invitation_claims"],
     unique_rules: &[
         UniqueRule {
             constraint: "workspaces_slug_unique",

@@ -1,5 +1,6 @@
 //! The thinnest path: sign up → workspace → project → task → event → notification.
 
+use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -62,6 +63,53 @@ async fn where_registration_is_by_invitation_only_the_invited_come_in() {
         .expect(StatusCode::FORBIDDEN);
     register("other@example.com", json!(token)).await.expect(StatusCode::FORBIDDEN);
     register("guest@example.com", json!(token)).await.expect(StatusCode::CREATED);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_for_one_makes_one_account() {
+    let app = TestApp::start_with(|config| config.identity.registration = identity::Registration::Invite).await;
+    let admin = app.administrator().await;
+    let workspace = admin.workspace("By invitation").await;
+    let link = async || {
+        let path = format!("/v1/workspaces/{workspace}/invitations");
+        let issued = admin.post(&path, json!({ "role": "viewer" })).await.expect(StatusCode::CREATED);
+        issued.body["token"].as_str().expect("a token").to_owned()
+    };
+    let register = async |name: &str, token: &str| {
+        let body = json!({ "email": format!("{name}@example.com"), "password": PASSWORD, "name": name, "invitation_token": token });
+        app.anonymous().post("/v1/auth/register", body).await
+    };
+    let token = link().await;
+    let names = ["p1", "p2", "p3", "p4", "p5", "p6"];
+    let answers = join_all(names.map(|name| register(name, &token))).await;
+    let made: Vec<usize> = (0..6).filter(|n| answers[*n].status == StatusCode::CREATED).collect();
+    assert_eq!(made.len(), 1, "{answers:#?}");
+    let refused = answers
+        .iter()
+        .filter(|answer| answer.body["code"] == "identity.registration.invitation_required");
+    assert_eq!(refused.count(), 5, "{answers:#?}");
+    register("late", &token)
+        .await
+        .expect_problem(StatusCode::FORBIDDEN, "identity.registration.invitation_required");
+    register(names[made[0]], &token)
+        .await
+        .expect_problem(StatusCode::CONFLICT, "identity.email.taken");
+
+    // One after the other, and only who registered comes in.
+    let second = link().await;
+    register("q1", &second).await.expect(StatusCode::CREATED);
+    register("q2", &second).await.expect(StatusCode::FORBIDDEN);
+    let [first, q1] = [names[made[0]], "q1"].map(|name| format!("{name}@example.com"));
+    let (first, q1) = (app.sign_in(&first).await, app.sign_in(&q1).await);
+    let accept = format!("/v1/invitations/{second}/acceptance");
+    first
+        .send(first.request(reqwest::Method::POST, &accept))
+        .await
+        .expect_problem(StatusCode::GONE, "workspaces.invitation.ended");
+    q1.send(q1.request(reqwest::Method::POST, &accept))
+        .await
+        .expect(StatusCode::CREATED);
     app.stop().await;
 }
 

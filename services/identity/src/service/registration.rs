@@ -1,7 +1,7 @@
 //! Making an account.
 
 use contracts::identity::events::UserRegistered;
-use contracts::workspaces::CheckInvitation;
+use contracts::workspaces::{CheckInvitation, ClaimInvitation};
 use kernel::ids::{EntityId, UserId};
 use kernel::{Error, FieldError, Result, Timestamp};
 use platform::Caller;
@@ -51,19 +51,28 @@ impl IdentityService {
         let hash = self.hasher.hash(&command.password).await?;
         let known = store::users::find_by_email(&self.db, valid.email.as_str()).await?;
         if self.config.verification_required() {
-            self.register_quietly(&caller, valid, hash, known).await?;
+            // Also for an address that is known: whether a link is spent must not tell.
+            let id = self.claim_invitation(&caller, &command, &valid.email, known.as_ref()).await?;
+            self.register_quietly(&caller, valid, hash, known, id).await?;
             return Ok(Registered::MailSent);
         }
         if known.is_some() {
             audit(&caller, "register", None, "address is taken");
             return Err(email_taken());
         }
-        let user = self.new_user(&caller, valid, hash);
+        let user = User {
+            id: self.claim_invitation(&caller, &command, &valid.email, None).await?,
+            ..self.new_user(&caller, valid, hash)
+        };
         let mut unit = Unit::new(&caller);
         Self::insert_user(&mut unit, &user);
         let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
         Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
-        self.db.apply(unit).await?;
+        match self.db.apply(unit).await {
+            // The address, or the id that an invitation gave to the same address a moment ago.
+            Err(error) if error.is_unique() => return Err(email_taken()),
+            other => drop(other?),
+        }
         audit(&caller, "register", Some(user.id), "ok");
         let signed_in = self.finish_sign_in(user, session, refresh, caller.now).await?;
         Ok(Registered::SignedIn(Box::new(signed_in)))
@@ -117,6 +126,25 @@ impl IdentityService {
         }
     }
 
+    /// The id of the account to be made, after the invitation it needs was spent on it. That comes before the account: a
+    /// failure in between costs the same address nothing, and another one a few minutes' wait.
+    async fn claim_invitation(&self, caller: &Caller, command: &Register, email: &EmailAddress, known: Option<&User>) -> Result<UserId> {
+        let user_id = known.map_or_else(|| UserId::generate(&*self.toolkit.clock), |user| user.id);
+        let (Registration::Invite, Some(token)) = (self.config.registration, &command.invitation_token) else {
+            return Ok(user_id);
+        };
+        let request = ClaimInvitation {
+            email: email.as_str().to_owned(),
+            token: token.expose_secret().to_owned(),
+            user_id,
+        };
+        let claimed = self.workspaces.claim_invitation(&caller.call(), request).await?;
+        claimed.ok_or_else(|| {
+            audit(caller, "register", None, "invitation is spent");
+            IdentityError::InvitationRequired.into()
+        })
+    }
+
     pub(super) fn new_user(&self, caller: &Caller, valid: Valid, password_hash: String) -> User {
         User {
             id: UserId::generate(&*self.toolkit.clock),
@@ -151,7 +179,7 @@ impl IdentityService {
     /// Two registrations of an address that nobody has proven yet: one of them may be a stranger's, and the owner of the
     /// address cannot tell whose password a link would seal. So neither password survives; the mail lets its reader choose
     /// one, which proves the address as well.
-    async fn register_quietly(&self, caller: &Caller, valid: Valid, hash: String, known: Option<User>) -> Result<()> {
+    async fn register_quietly(&self, caller: &Caller, valid: Valid, hash: String, known: Option<User>, id: UserId) -> Result<()> {
         let mut unit = Unit::new(caller);
         let user_id = match known {
             Some(user) if user.email_verified || !user.is_active() => {
@@ -172,7 +200,10 @@ impl IdentityService {
                 user.id
             }
             None => {
-                let user = self.new_user(caller, valid, hash);
+                let user = User {
+                    id,
+                    ..self.new_user(caller, valid, hash)
+                };
                 Self::insert_user(&mut unit, &user);
                 Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);
                 user.id

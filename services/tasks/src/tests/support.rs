@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
 use contracts::workspaces::{
-    CheckInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned, MemberSummary,
-    Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
+    CheckInvitation, ClaimInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned,
+    MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::cursor::CursorCodec;
 use kernel::ids::{EntityId, ProjectId, SessionId, TaskId, UserId, WorkspaceId};
@@ -102,6 +102,9 @@ impl Workspaces for Neighbour {
     }
     async fn check_invitation(&self, _: &CallContext, _: CheckInvitation) -> Result<InvitationState> {
         Ok(InvitationState { valid: false })
+    }
+    async fn claim_invitation(&self, _: &CallContext, _: ClaimInvitation) -> Result<Option<UserId>> {
+        Ok(None)
     }
     async fn list_sole_owned(&self, _: &CallContext, _: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
         Ok(Vec::new())

@@ -21,6 +21,8 @@ pub(crate) struct Invitation {
     pub single_use: bool,
     pub uses: i64,
     pub invited_by: UserId,
+    /// The account that was registered by this link for one, or is about to be.
+    pub claim: Option<Claim>,
     pub version: i64,
     pub expires_at: Timestamp,
     /// When the last mail was handed to the outbox.
@@ -43,6 +45,25 @@ impl Invitation {
     pub fn is_for(&self, email: &str) -> bool {
         self.email.as_deref().is_none_or(|invited| invited == email.to_lowercase())
     }
+}
+
+/// One use of an invitation, set apart for the account that is made by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub user_id: UserId,
+    /// [`claim_tag`] of the address that registers.
+    pub tag: Vec<u8>,
+    pub at: Timestamp,
+}
+
+/// Recognises the address that claimed an invitation without storing it: the token, 256 bits nobody finds in the database,
+/// goes into the hash.
+pub(crate) fn claim_tag(token: &str, email: &str) -> Vec<u8> {
+    let tag = Sha256::new()
+        .chain_update(token)
+        .chain_update([0])
+        .chain_update(email.to_lowercase());
+    tag.finalize().to_vec()
 }
 
 /// Stored state. That time ran out is not stored: it follows from `expires_at`.

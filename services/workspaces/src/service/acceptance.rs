@@ -1,19 +1,33 @@
-//! Invitations as the invited person sees them: look, accept, decline.
+//! Invitations as the invited person sees them: look, accept, decline, and register by one.
+//!
+//! Where accounts are made by invitation only, a link for one must make one account, though account and invitation lie in
+//! different databases. So the use is claimed before the account is made (decision 0008 says why this order holds).
+
+use std::time::Duration;
 
 use contracts::identity::GetUsers;
+use contracts::workspaces::ClaimInvitation;
 use contracts::workspaces::events::MemberAdded;
+use kernel::ids::UserId;
 use kernel::roles::Permission;
-use kernel::{CallContext, Error, Result};
+use kernel::{CallContext, Error, Result, Timestamp};
 use platform::Caller;
-use platform::db::{Reply, Unit};
+use platform::db::{DbError, Reply, Unit};
 
 use super::access::Scope;
 use crate::WorkspacesService;
 use crate::error::{INVITATION_ENDED, MEMBERS_FULL, WorkspacesError, member_exists};
-use crate::model::{Invitation, InvitationState, Member, Workspace, invitation::hash_of_presented};
+use crate::model::invitation::{Claim, claim_tag, hash_of_presented};
+use crate::model::{Invitation, InvitationState, Member, Workspace};
 use crate::store;
 use crate::store::workspaces::Headcount;
 use crate::views::{InvitationPreview, MemberView};
+
+/// How long a claim stands before its account is there. Far longer than a request may take (`http.timeout_seconds`): only
+/// a crash leaves a claim without an account.
+const CLAIM_TIME: Duration = Duration::from_secs(600);
+/// Each lost try means that another registration by the same link got further.
+const CLAIM_TRIES: usize = 5;
 
 impl WorkspacesService {
     pub(crate) async fn preview_invitation(&self, caller: &Caller, token: &str) -> Result<InvitationPreview> {
@@ -56,6 +70,7 @@ impl WorkspacesService {
         let (invitation, workspace) = self.open_invitation(caller, token).await?;
         self.check_address(&caller.call(), user_id, &invitation).await?;
         let scope = Scope::of_invitation(&invitation);
+        self.check_claim(&caller.call(), user_id, &invitation, caller.now).await?;
         self.check_inviter(&scope, &invitation).await?;
         if store::members::find(&self.db, &scope, user_id).await?.is_some() {
             return Err(WorkspacesError::AlreadyMember.into());
@@ -79,7 +94,7 @@ impl WorkspacesService {
         };
         store::workspaces::change_headcount(&mut unit, &scope, change, MEMBERS_FULL);
         if invitation.single_use {
-            store::invitations::end(&mut unit, &scope, invitation.id, InvitationState::Accepted, caller.now);
+            store::invitations::accept(&mut unit, &scope, &invitation, caller.now);
         } else {
             store::invitations::count_use(&mut unit, &scope, invitation.id, caller.now);
         }
@@ -111,7 +126,7 @@ impl WorkspacesService {
 
     /// The token proves the mailbox, the address of the account must be the one that was invited: the two together are
     /// what a verified address would say.
-    async fn check_address(&self, ctx: &CallContext, user_id: kernel::ids::UserId, invitation: &Invitation) -> Result<()> {
+    async fn check_address(&self, ctx: &CallContext, user_id: UserId, invitation: &Invitation) -> Result<()> {
         if invitation.email.is_none() {
             return Ok(());
         }
@@ -125,6 +140,24 @@ impl WorkspacesService {
         } else {
             Err(WorkspacesError::OtherAddress.into())
         }
+    }
+
+    /// A link by which somebody registered is for them alone.
+    async fn check_claim(&self, ctx: &CallContext, user_id: UserId, invitation: &Invitation, now: Timestamp) -> Result<()> {
+        match &invitation.claim {
+            Some(claim) if claim.user_id != user_id && self.stands(ctx, claim, now).await? => Err(WorkspacesError::InvitationEnded.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A claim stands while its account may be on the way, and for ever once the account is there (deleted ones stay
+    /// known). What a crash left behind blocks nobody for long.
+    async fn stands(&self, ctx: &CallContext, claim: &Claim, now: Timestamp) -> Result<bool> {
+        if now < claim.at.plus(CLAIM_TIME) {
+            return Ok(true);
+        }
+        let request = GetUsers { ids: vec![claim.user_id] };
+        Ok(!self.identity.get_users(ctx, request).await?.is_empty())
     }
 
     /// Asked today and not when the invitation was made: an inviter who lost the right took it along.
@@ -159,14 +192,50 @@ impl WorkspacesService {
         Ok(self.db.apply_reply(unit, move |_| Ok(Reply::plain(preview))).await?)
     }
 
-    /// For registration by invitation: says of a token and an address no more than whether they fit.
-    pub(crate) async fn invitation_fits(&self, email: &str, token: &str, now: kernel::Timestamp) -> Result<bool> {
+    /// For registration by invitation: the invitation, if the token and the address fit and it is not spent on another.
+    pub(crate) async fn claimable(&self, ctx: &CallContext, email: &str, token: &str, now: Timestamp) -> Result<Option<Invitation>> {
         let Some(invitation) = self.invitation_by_token(token).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         if !invitation.is_open(now) || !invitation.is_for(email) {
-            return Ok(false);
+            return Ok(None);
         }
-        Ok(store::workspaces::find_active(&self.db, invitation.workspace_id).await?.is_some())
+        if let Some(claim) = &invitation.claim
+            && claim.tag != claim_tag(token, email)
+            && self.stands(ctx, claim, now).await?
+        {
+            return Ok(None);
+        }
+        let workspace = store::workspaces::find_active(&self.db, invitation.workspace_id).await?;
+        Ok(workspace.map(|_| invitation))
+    }
+
+    /// The same address keeps the id it was given first, so that a repeated registration cannot make a second account.
+    pub(crate) async fn claim(&self, ctx: &CallContext, request: &ClaimInvitation) -> Result<Option<UserId>> {
+        for _ in 0..CLAIM_TRIES {
+            let caller = Caller::system(&*self.toolkit.clock, ctx.request_id.as_str());
+            let found = self.claimable(ctx, &request.email, &request.token, caller.now).await?;
+            let Some(invitation) = found else { return Ok(None) };
+            if !invitation.single_use || invitation.email.is_some() {
+                // For many, or for one address, which no two accounts can have: nothing to set apart.
+                return Ok(Some(request.user_id));
+            }
+            let tag = claim_tag(&request.token, &request.email);
+            let earlier = invitation.claim.as_ref().filter(|claim| claim.tag == tag);
+            let claim = Claim {
+                user_id: earlier.map_or(request.user_id, |claim| claim.user_id),
+                tag,
+                at: caller.now,
+            };
+            let mut unit = Unit::new(&caller);
+            store::invitations::claim(&mut unit, &Scope::of_invitation(&invitation), &invitation, &claim);
+            match self.db.apply(unit).await {
+                Ok(_) => return Ok(Some(claim.user_id)),
+                // Somebody was faster; what they left decides.
+                Err(DbError::Guard(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::unavailable(Duration::from_secs(1)))
     }
 }

@@ -99,6 +99,7 @@ impl WorkspacesService {
             sales_role: command.sales_role,
             uses: 0,
             invited_by: access.member.user_id,
+            claim: None,
             version: 1,
             expires_at: caller.now.plus(lifetime),
             created_at: caller.now,

@@ -1,15 +1,16 @@
 use kernel::Timestamp;
-use kernel::ids::{EntityId, InvitationId};
+use kernel::ids::{EntityId, InvitationId, Uuid};
 use kernel::roles::SalesRole;
 use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
-use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement};
 
 use super::workspaces::Count;
 use super::{Columns, Invitations as I, Scope};
 use crate::error::INVITATION_ENDED;
+use crate::model::invitation::Claim;
 use crate::model::{Invitation, InvitationState, InvitationToken};
 
-const COLUMNS: [I; 14] = [
+const COLUMNS: [I; 17] = [
     I::Id,
     I::WorkspaceId,
     I::State,
@@ -19,6 +20,9 @@ const COLUMNS: [I; 14] = [
     I::SingleUse,
     I::Uses,
     I::InvitedBy,
+    I::ClaimedBy,
+    I::ClaimedFor,
+    I::ClaimedAt,
     I::Version,
     I::ExpiresAt,
     I::SentAt,
@@ -39,6 +43,10 @@ impl FromRow for Invitation {
             single_use: columns.get()?,
             uses: columns.get()?,
             invited_by: columns.id()?,
+            claim: match (columns.id_opt()?, columns.get()?, columns.get()?) {
+                (Some(user_id), Some(tag), Some(at)) => Some(Claim { user_id, tag, at }),
+                _ => None,
+            },
             version: columns.get()?,
             expires_at: columns.get()?,
             sent_at: columns.get()?,
@@ -147,6 +155,9 @@ pub(crate) fn insert(unit: &mut Unit, invitation: &Invitation, token: &Invitatio
                 invitation.single_use.into(),
                 invitation.uses.into(),
                 invitation.invited_by.uuid().into(),
+                invitation.claim.as_ref().map(|claim| claim.user_id.uuid()).into(),
+                invitation.claim.as_ref().map(|claim| claim.tag.clone()).into(),
+                invitation.claim.as_ref().map(|claim| claim.at.as_micros()).into(),
                 invitation.version.into(),
                 invitation.expires_at.as_micros().into(),
                 invitation.sent_at.map(Timestamp::as_micros).into(),
@@ -173,7 +184,7 @@ pub(crate) fn release_expired(unit: &mut Unit, scope: &Scope, email: &str, now: 
     );
 }
 
-/// A new token takes the place of the old one, whose link is dead from then on.
+/// A new token takes the place of the old one, whose link is dead from then on, with what was claimed by it.
 pub(crate) fn renew(unit: &mut Unit, scope: &Scope, invitation: &Invitation, token: &InvitationToken) {
     unit.update_guarded(
         Query::update()
@@ -183,6 +194,9 @@ pub(crate) fn renew(unit: &mut Unit, scope: &Scope, invitation: &Invitation, tok
             .value(I::ExpiresAt, invitation.expires_at.as_micros())
             .value(I::SentAt, invitation.sent_at.map(Timestamp::as_micros))
             .value(I::InvitedBy, invitation.invited_by.uuid())
+            .value(I::ClaimedBy, Option::<Uuid>::None)
+            .value(I::ClaimedFor, Option::<Vec<u8>>::None)
+            .value(I::ClaimedAt, Option::<i64>::None)
             .value(I::Version, invitation.version)
             .value(I::UpdatedAt, invitation.updated_at.as_micros())
             .and_where(Expr::col(I::WorkspaceId).eq(scope.workspace_id().uuid()))
@@ -196,18 +210,50 @@ pub(crate) fn renew(unit: &mut Unit, scope: &Scope, invitation: &Invitation, tok
 
 /// Ends an open invitation; whoever comes second finds it ended.
 pub(crate) fn end(unit: &mut Unit, scope: &Scope, id: InvitationId, state: InvitationState, now: Timestamp) {
-    let mut update = used(scope, id, now);
-    if state == InvitationState::Accepted {
-        update.value(I::Uses, Expr::col(I::Uses).add(1));
-        update.and_where(Expr::col(I::ExpiresAt).gt(now.as_micros()));
-    }
     unit.update_guarded(
-        update
+        used(scope, id, now)
             .value(I::State, state.as_str())
             .value(I::PendingEmail, Option::<String>::None)
             .take(),
         INVITATION_ENDED,
     );
+}
+
+/// Its one use is spent. Fails when somebody claimed it since it was read.
+pub(crate) fn accept(unit: &mut Unit, scope: &Scope, invitation: &Invitation, now: Timestamp) {
+    unit.update_guarded(
+        claimed_as(used(scope, invitation.id, now), invitation.claim.as_ref())
+            .value(I::State, InvitationState::Accepted.as_str())
+            .value(I::PendingEmail, Option::<String>::None)
+            .value(I::Uses, Expr::col(I::Uses).add(1))
+            .and_where(Expr::col(I::ExpiresAt).gt(now.as_micros()))
+            .take(),
+        INVITATION_ENDED,
+    );
+}
+
+/// Sets the one use of a link apart, if nobody claimed it since it was read.
+pub(crate) fn claim(unit: &mut Unit, scope: &Scope, invitation: &Invitation, claim: &Claim) {
+    unit.update_guarded(
+        claimed_as(used(scope, invitation.id, claim.at), invitation.claim.as_ref())
+            .value(I::ClaimedBy, claim.user_id.uuid())
+            .value(I::ClaimedFor, claim.tag.clone())
+            .value(I::ClaimedAt, claim.at.as_micros())
+            .and_where(Expr::col(I::ExpiresAt).gt(claim.at.as_micros()))
+            .take(),
+        INVITATION_ENDED,
+    );
+}
+
+/// Only while the claim is the one that was read.
+fn claimed_as(mut update: UpdateStatement, claim: Option<&Claim>) -> UpdateStatement {
+    match claim {
+        None => update.and_where(Expr::col(I::ClaimedBy).is_null()),
+        Some(claim) => update
+            .and_where(Expr::col(I::ClaimedBy).eq(claim.user_id.uuid()))
+            .and_where(Expr::col(I::ClaimedAt).eq(claim.at.as_micros())),
+    };
+    update
 }
 
 /// One more person came through a link for many.
@@ -221,7 +267,7 @@ pub(crate) fn count_use(unit: &mut Unit, scope: &Scope, id: InvitationId, now: T
     );
 }
 
-fn used(scope: &Scope, id: InvitationId, now: Timestamp) -> sea_query::UpdateStatement {
+fn used(scope: &Scope, id: InvitationId, now: Timestamp) -> UpdateStatement {
     Query::update()
         .table(I::Table)
         .value(I::Version, Expr::col(I::Version).add(1))

@@ -1,5 +1,6 @@
 //! Two at once. Each race runs many times on the engine under test.
 
+use contracts::workspaces::{ClaimInvitation, Workspaces};
 use futures_util::FutureExt;
 use kernel::roles::Role;
 use platform::http::Field;
@@ -93,6 +94,35 @@ async fn one_token_accepted_by_many_at_once_makes_one_member() {
             .await
             .expect("a page");
         assert_eq!(members.items.len(), round + 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_link_claimed_by_many_at_once_is_for_one_account() {
+    let world = World::new().await;
+    let ada = world.person("ada");
+    let acme = world.workspace(ada, "Acme").await.id;
+    for round in 0..ROUNDS {
+        let issued = world
+            .service
+            .create_invitation(&world.caller(ada), acme, by_link(Role::Viewer, true))
+            .await
+            .expect("issued");
+        let token = issued.body.token.expect("a token");
+        // Twice the same address and four others.
+        let claims = ["bob", "bob", "cy", "dan", "eve", "fay"].map(|name| {
+            let (service, ctx) = (world.service.clone(), world.nobody().call());
+            let request = ClaimInvitation {
+                email: format!("{name}{round}@example.com"),
+                token: token.clone(),
+                user_id: UserId::generate(&world.clock),
+            };
+            async move { (name, service.claim_invitation(&ctx, request).await.expect("an answer")) }
+        });
+        let done = race(claims.into()).await;
+        let mut winners: Vec<_> = done.iter().filter(|(_, id)| id.is_some()).collect();
+        winners.dedup();
+        assert_eq!(winners.len(), 1, "round {round}: {done:?}");
     }
 }
 

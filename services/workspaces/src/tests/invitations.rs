@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use contracts::workspaces::events::{MemberAdded, MemberInvited};
-use contracts::workspaces::{CheckInvitation, Workspaces};
+use contracts::workspaces::{CheckInvitation, ClaimInvitation, Workspaces};
 use kernel::ErrorKind;
 use kernel::roles::{Role, SalesRole};
 use platform::db::{DbError, FromRow, Row};
@@ -385,4 +385,93 @@ async fn nothing_leads_into_a_deleted_workspace() {
     for nonsense in ["", "x", "../../etc", &"A".repeat(43)] {
         assert_eq!(code(s.world.service.preview_invitation(&s.world.nobody(), nonsense).await), UNKNOWN);
     }
+}
+
+impl Scene {
+    async fn claim(&self, token: &str, name: &str, user_id: UserId) -> Option<UserId> {
+        let request = ClaimInvitation {
+            email: format!("{name}@Example.com"),
+            token: token.into(),
+            user_id,
+        };
+        let ctx = self.world.nobody().call();
+        self.world.service.claim_invitation(&ctx, request).await.expect("an answer")
+    }
+    async fn valid(&self, token: &str, name: &str) -> bool {
+        let request = CheckInvitation {
+            email: format!("{name}@example.com"),
+            token: token.into(),
+        };
+        let ctx = self.world.nobody().call();
+        self.world.service.check_invitation(&ctx, request).await.expect("an answer").valid
+    }
+    fn unborn(&self) -> UserId {
+        self.world.tick();
+        UserId::generate(&self.world.clock)
+    }
+    async fn link(&self, single_use: bool) -> String {
+        self.invite(by_link(Role::Viewer, single_use))
+            .await
+            .expect("a link")
+            .token
+            .expect("a token")
+    }
+}
+
+#[tokio::test]
+async fn a_link_by_which_somebody_registered_is_for_them_alone() {
+    let scene = scene().await;
+    let token = scene.link(true).await;
+    let (bob, cy) = (scene.world.person("bob"), scene.world.person("cy"));
+    assert_eq!(scene.claim(&token, "bob", bob).await, Some(bob));
+    assert_eq!(
+        scene.claim(&token, "bob", scene.unborn()).await,
+        Some(bob),
+        "the same address, the same account"
+    );
+    assert_eq!(scene.claim(&token, "cy", cy).await, None);
+    assert_eq!((scene.valid(&token, "bob").await, scene.valid(&token, "cy").await), (true, false));
+    // The account is there, so the claim does not run out.
+    scene.world.clock.advance(DAY);
+    assert_eq!(scene.claim(&token, "cy", cy).await, None);
+    assert_eq!(code(scene.accept(cy, &token).await), ENDED);
+    assert_eq!(scene.accept(bob, &token).await.expect("a member").status, 201);
+    assert_eq!(scene.claim(&token, "bob", bob).await, None, "used up");
+}
+
+#[tokio::test]
+async fn a_claim_without_an_account_blocks_nobody_for_long() {
+    let scene = scene().await;
+    let (token, cy) = (scene.link(true).await, scene.world.person("cy"));
+    let lost = scene.unborn();
+    assert_eq!(scene.claim(&token, "bob", lost).await, Some(lost));
+    assert_eq!(code(scene.accept(cy, &token).await), ENDED, "the account may be on its way");
+    scene.world.clock.advance(Duration::from_secs(599));
+    assert_eq!(scene.claim(&token, "cy", cy).await, None);
+    // The same address comes again: its claim starts anew, and keeps the account's id.
+    assert_eq!(scene.claim(&token, "bob", scene.unborn()).await, Some(lost));
+    scene.world.clock.advance(Duration::from_secs(599));
+    assert!(!scene.valid(&token, "cy").await);
+    scene.world.clock.advance(Duration::from_secs(1));
+    assert!(scene.valid(&token, "cy").await);
+    assert_eq!(scene.claim(&token, "cy", cy).await, Some(cy));
+    assert_eq!(scene.claim(&token, "bob", lost).await, None);
+}
+
+#[tokio::test]
+async fn links_for_many_and_invitations_by_mail_are_not_claimed() {
+    let scene = scene().await;
+    let token = scene.link(false).await;
+    for name in ["bob", "cy"] {
+        let id = scene.unborn();
+        assert_eq!(scene.claim(&token, name, id).await, Some(id));
+    }
+    scene.invite(by_mail("dan@example.com", Role::Viewer)).await.expect("invited");
+    let token = scene.world.mailed_token().await;
+    let id = scene.unborn();
+    assert_eq!(scene.claim(&token, "eve", id).await, None);
+    for id in [id, scene.unborn()] {
+        assert_eq!(scene.claim(&token, "dan", id).await, Some(id));
+    }
+    assert_eq!(scene.claim("nonsense", "dan", id).await, None);
 }

@@ -3,6 +3,7 @@
 use kernel::ids::InvitationId;
 
 use super::*;
+use crate::model::invitation::Claim;
 use crate::model::{Invitation, InvitationState, InvitationToken, Project, ProjectMember, ProjectState, Standing, Workspace};
 use crate::service::access::Scope;
 use crate::store::workspaces::Headcount;
@@ -79,6 +80,7 @@ fn rows(clock: &FixedClock) -> Rows {
             single_use: true,
             uses: 0,
             invited_by: user_id,
+            claim: None,
             version: 2,
             expires_at: now,
             sent_at: None,
@@ -194,8 +196,19 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         invitations::insert(unit, &rows.invitation, &token);
         invitations::release_expired(unit, &scope, "ada@example.com", now);
         invitations::renew(unit, &scope, &rows.invitation, &token);
-        for state in [InvitationState::Accepted, InvitationState::Revoked] {
-            invitations::end(unit, &scope, id, state, now);
+        invitations::end(unit, &scope, id, InvitationState::Revoked, now);
+        let claim = Claim {
+            user_id: user,
+            tag: token.hash(),
+            at: now,
+        };
+        for claimed in [None, Some(claim.clone())] {
+            let found = Invitation {
+                claim: claimed,
+                ..rows.invitation.clone()
+            };
+            invitations::accept(unit, &scope, &found, now);
+            invitations::claim(unit, &scope, &found, &claim);
         }
         invitations::count_use(unit, &scope, id, now);
         invitations::delete_old(unit, &[id], now);
