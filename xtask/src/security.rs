@@ -94,6 +94,11 @@ const LINES: &[(u8, &str, &str)] = &[
         "ASVS 6.5, 8.3",
     ),
     (
+        18,
+        "A one-time code works once and one step off at most, its seed is sealed and recovery codes are hashed; the second factor is asked for on every path, and turning it on ends other sessions",
+        "ASVS 6.4.3, 6.5.1-6.5.5",
+    ),
+    (
         21,
         "Denied by default in the service layer; ids in bodies are checked like ids in paths; foreign objects answer 404",
         "ASVS 8.1.1-8.3.1",
@@ -149,7 +154,7 @@ fn render(tests: &BTreeMap<u8, Vec<String>>) -> String {
             .map_or_else(|| "**none yet**".to_owned(), |tests| tests.join(", "));
         let _ = writeln!(text, "| {number} | {line} | {source} | {proofs} |");
     }
-    text.push_str("\nLines 18 to 20 (second factors, passkeys, OpenID Connect) come with those features.\n");
+    text.push_str("\nLines 19 and 20 (passkeys, OpenID Connect) come with those features.\n");
     text
 }
 

@@ -42,6 +42,16 @@ pub(crate) enum IdentityError {
         "You are the only owner of workspaces in which others work; see workspaces. Make somebody else owner first, or say with sole_owned_workspaces what shall become of them."
     )]
     SoleOwner,
+    #[error("There is a second factor already; turn it off first.")]
+    SecondFactorOn,
+    #[error("There is no second factor.")]
+    SecondFactorOff,
+    #[error("No second factor is being set up; begin first.")]
+    SecondFactorNotBegun,
+    #[error("The sign-in took too long, was finished, or saw too many wrong codes; start again.")]
+    ChallengeInvalid,
+    #[error("The code is wrong, or it was used already.")]
+    CodeWrong,
     #[error("No such API key.")]
     ApiKeyNotFound,
     #[error("You have as many API keys as one can have; revoke one first.")]
@@ -51,12 +61,21 @@ pub(crate) enum IdentityError {
 impl IdentityError {
     const fn kind(self) -> ErrorKind {
         match self {
-            Self::InvalidCredentials | Self::RefreshInvalid | Self::RefreshMissing => ErrorKind::Unauthenticated,
+            Self::InvalidCredentials | Self::RefreshInvalid | Self::RefreshMissing | Self::ChallengeInvalid | Self::CodeWrong => {
+                ErrorKind::Unauthenticated
+            }
             Self::EmailUnverified | Self::RegistrationClosed | Self::InvitationRequired | Self::SetupCodeInvalid | Self::AdminOnly => {
                 ErrorKind::Forbidden
             }
             Self::Throttled(_) => ErrorKind::RateLimited,
-            Self::EmailTaken | Self::SetupDone | Self::UserDeleted | Self::SoleOwner | Self::TooManyApiKeys => ErrorKind::Conflict,
+            Self::EmailTaken
+            | Self::SetupDone
+            | Self::UserDeleted
+            | Self::SoleOwner
+            | Self::TooManyApiKeys
+            | Self::SecondFactorOn
+            | Self::SecondFactorOff
+            | Self::SecondFactorNotBegun => ErrorKind::Conflict,
             Self::LinkInvalid => ErrorKind::Gone,
             Self::UserNotFound | Self::SessionNotFound | Self::ApiKeyNotFound => ErrorKind::NotFound,
         }
@@ -80,6 +99,11 @@ impl IdentityError {
             Self::SessionNotFound => "identity.session.not_found",
             Self::UserDeleted => "identity.user.deleted",
             Self::SoleOwner => "identity.user.sole_owner",
+            Self::SecondFactorOn => "identity.second_factor.on",
+            Self::SecondFactorOff => "identity.second_factor.off",
+            Self::SecondFactorNotBegun => "identity.second_factor.not_begun",
+            Self::ChallengeInvalid => "identity.second_factor.challenge_invalid",
+            Self::CodeWrong => "identity.second_factor.code_wrong",
             Self::ApiKeyNotFound => "identity.api_key.not_found",
             Self::TooManyApiKeys => "identity.api_key.too_many",
         }

@@ -41,7 +41,7 @@ pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 /// The database of identity.
 pub const SCHEMA: platform::db::Schema = platform::db::Schema {
     service: "identity",
-    migrations: platform::migrations!["0001_init", "0002_signing_algorithm", "0003_api_keys"],
+    migrations: platform::migrations!["0001_init", "0002_signing_algorithm", "0003_api_keys", "0004_second_factor"],
     unique_rules: &[platform::db::UniqueRule {
         constraint: "users_email_key",
         columns: "users.email",

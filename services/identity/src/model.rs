@@ -4,6 +4,7 @@ pub(crate) mod api_key;
 pub(crate) mod email;
 pub(crate) mod password;
 pub(crate) mod profile;
+pub(crate) mod second_factor;
 pub(crate) mod session;
 pub(crate) mod signing_key;
 pub(crate) mod throttle;

@@ -8,6 +8,7 @@ mod hashing;
 mod mails;
 mod passwords;
 mod registration;
+mod second_factor;
 mod sessions;
 mod setup;
 mod sign_in;
@@ -23,6 +24,7 @@ use kernel::ids::UserId;
 use kernel::{Result, Timestamp};
 use platform::db::{Db, Unit};
 use platform::mail::Mailer;
+use platform::seal::SealKey;
 use platform::signals::Signal;
 use platform::{Caller, Toolkit};
 
@@ -41,6 +43,7 @@ pub(crate) use audit::audit;
 pub(crate) use mails::MailJob;
 pub(crate) use passwords::ChangePassword;
 pub(crate) use registration::{Register, Registered};
+pub(crate) use second_factor::{CHALLENGE_LIFE, SignInStep};
 pub(crate) use sessions::SignedIn;
 pub(crate) use setup::SetUp;
 pub(crate) use signing::JWKS_MAX_AGE;
@@ -62,6 +65,7 @@ pub struct IdentityService {
     pub(crate) public_url: String,
     pub(crate) toolkit: Toolkit,
     pub(crate) keyring: Keyring,
+    seal: SealKey,
     workspaces: Arc<dyn Workspaces>,
     mailer: Arc<dyn Mailer>,
     policy: PasswordPolicy,
@@ -89,6 +93,7 @@ impl IdentityService {
             throttle: throttling::Throttle::new(&config.throttle),
             key_uses: api_keys::KeyUses::default(),
             public_url: installation.public_url.trim_end_matches('/').to_owned(),
+            seal: SealKey::new(keyring.seal),
             keyring,
             db,
             config,

@@ -3,6 +3,7 @@
 pub(crate) mod api_keys;
 pub(crate) mod keys;
 pub(crate) mod mail_tokens;
+pub(crate) mod second_factors;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod throttles;

@@ -9,6 +9,7 @@ mod passwords;
 mod prepare;
 mod refresh;
 mod registration;
+mod second_factor;
 mod sessions;
 mod support;
 mod throttling;

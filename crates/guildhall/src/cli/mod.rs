@@ -162,6 +162,13 @@ enum UserCommand {
         #[command(flatten)]
         output: Json,
     },
+    /// Take away the second factor of somebody who lost it, and end all sessions.
+    ResetMfa {
+        #[arg(long)]
+        email: String,
+        #[command(flatten)]
+        output: Json,
+    },
     /// Bar an account from signing in and end its sessions.
     Lock {
         #[arg(long)]

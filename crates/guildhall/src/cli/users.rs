@@ -36,6 +36,15 @@ pub async fn run(config: &Config, command: UserCommand) -> CliResult {
             "password reset",
             &identity.reset_password(&email, password(password_stdin)?).await?,
         ),
+        UserCommand::ResetMfa { email, output } => {
+            let user_id = identity.reset_second_factor(&email).await?;
+            let user = CreatedUser {
+                user_id,
+                email,
+                generated_password: None,
+            };
+            answer(output.json, "second factor taken away", &user)
+        }
         UserCommand::Lock { email, unlock, output } => {
             let (done, user_id) = if unlock {
                 ("unlocked", identity.unlock_user(&email).await?)

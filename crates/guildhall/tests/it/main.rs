@@ -21,6 +21,7 @@ mod notifications_inbox;
 mod process;
 mod races;
 mod replicas;
+mod second_factor;
 mod smoke;
 mod strictness;
 mod tasks_details;

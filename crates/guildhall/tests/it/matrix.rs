@@ -15,6 +15,8 @@ enum Access {
     Public,
     /// Any account; nothing of others is reachable by it.
     SignedIn,
+    /// Any account, in a state that the rows do not make: let in, and answered 409.
+    Pending,
     /// The person the object belongs to; 404 for everybody else.
     Own,
     Viewer,
@@ -23,7 +25,7 @@ enum Access {
     /// Manages the installation.
     Admin,
 }
-use Access::{Admin, Collaborator, Own, Owner, Public, SignedIn, Viewer};
+use Access::{Admin, Collaborator, Own, Owner, Pending, Public, SignedIn, Viewer};
 
 struct Row {
     method: &'static str,
@@ -90,6 +92,13 @@ fn account_rows() -> Vec<Row> {
         row("POST", "/v1/me/disable", SignedIn).body(password),
         row("PUT", "/v1/me/password", SignedIn).body(json!({ "current_password": PASSWORD, "new_password": "another-long-pass-phrase-9" })),
         row("DELETE", "/v1/sessions/{session_id}", Own),
+        row("POST", "/v1/auth/second-factor", Public).body(json!({})),
+        row("GET", "/v1/me/second-factor", SignedIn),
+        row("POST", "/v1/me/second-factor", SignedIn).body(password.clone()),
+        // Without a second factor there is nothing to confirm, renew or give up; their own tests do it.
+        row("POST", "/v1/me/second-factor/confirmation", Pending).body(json!({ "code": "287082" })),
+        row("POST", "/v1/me/second-factor/recovery-codes", Pending).body(json!({ "current_password": PASSWORD, "code": "287082" })),
+        row("DELETE", "/v1/me/second-factor", Pending).body(json!({ "current_password": PASSWORD, "code": "287082" })),
         row("GET", "/v1/api-keys", SignedIn),
         row("POST", "/v1/api-keys", SignedIn).body(json!({ "name": "Program", "scopes": ["tasks:read"], "current_password": PASSWORD })),
         row("GET", "/v1/api-keys/{key_id}", Own),
@@ -334,7 +343,7 @@ fn refusal(access: Access, who: &str) -> Option<StatusCode> {
     let needed = match access {
         Public => return None,
         _ if who == "nobody" => return Some(StatusCode::UNAUTHORIZED),
-        SignedIn => return None,
+        SignedIn | Pending => return None,
         // Notification, session and API key are the viewer's.
         Own => return (who != "viewer").then_some(StatusCode::NOT_FOUND),
         Admin => return (who != "administrator").then_some(StatusCode::FORBIDDEN),
@@ -420,6 +429,7 @@ async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
                     problem && (answer.status == status || hidden || in_body)
                 }
                 None if row.access == Public => answer.status.as_u16() < 500 && answer.body["code"] != "auth.required",
+                None if row.access == Pending => answer.status == StatusCode::CONFLICT,
                 None => answer.status.is_success(),
             };
             if !right {

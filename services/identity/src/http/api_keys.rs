@@ -84,6 +84,9 @@ struct CreateApiKeyRequest {
     expires_in_days: Option<u32>,
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 256)]
     current_password: SecretString,
+    /// Needed of people with a second factor: six digits from the app, or a recovery code.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40)]
+    code: Option<SecretString>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -131,12 +134,17 @@ async fn list(
     responses((status = 201, description = "Made", body = IssuedApiKeyView),
         (status = 409, description = "The caller has as many keys as one can have")))]
 async fn create(State(service): Service, caller: Caller, Body(body): Body<CreateApiKeyRequest>) -> Result<impl IntoResponse, Problem> {
-    Bounds::default().password("/current_password", &body.current_password).check()?;
+    let mut bounds = Bounds::default().password("/current_password", &body.current_password);
+    if let Some(code) = &body.code {
+        bounds = bounds.code(code);
+    }
+    bounds.check()?;
     let command = CreateApiKey {
         name: body.name,
         scopes: body.scopes,
         expires_in_days: body.expires_in_days,
         current_password: body.current_password,
+        code: body.code,
     };
     let (mut reply, text) = service
         .create_api_key(&caller, command, |key| IssuedApiKeyView {

@@ -18,12 +18,13 @@ use utoipa_axum::routes;
 use super::views::UserView;
 use super::{Bounds, Service, cookie};
 use crate::error::IdentityError;
-use crate::service::{IdentityService, Register, Registered, SetUp, SignedIn};
+use crate::service::{CHALLENGE_LIFE, IdentityService, Register, Registered, SetUp, SignInStep, SignedIn};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<IdentityService>> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(sign_in))
+        .routes(routes!(second_factor))
         .routes(routes!(refresh))
         .routes(routes!(sign_out))
         .routes(routes!(sign_out_all))
@@ -83,6 +84,19 @@ struct SignInRequest {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+struct SecondFactorRequest {
+    /// From `POST /v1/auth/sign-in`.
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
+    second_factor_token: SecretString,
+    /// Six digits from the app, or a recovery code.
+    #[schema(value_type = String, min_length = 1, max_length = 40)]
+    code: SecretString,
+    #[serde(default)]
+    delivery: Delivery,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SetUpRequest {
     /// As printed on the console; case and dashes do not matter.
     #[schema(value_type = String, min_length = 1, max_length = 200)]
@@ -126,6 +140,17 @@ struct TokenResponse {
     refresh_token: Option<String>,
     /// Without another refresh the session ends then.
     refresh_expires_at: Timestamp,
+}
+
+/// The password was right; a code of the second factor is needed to go on.
+#[derive(Serialize, ToSchema)]
+struct SecondFactorNeeded {
+    /// For `POST /v1/auth/second-factor`, once. It is no access token.
+    #[schema(example = "ghm_4oXq...")]
+    second_factor_token: String,
+    /// Seconds until it is void.
+    #[schema(example = 300)]
+    expires_in: u64,
 }
 
 /// The mail is on its way, if the address can be registered.
@@ -205,10 +230,12 @@ async fn register(
 /// Sign in
 ///
 /// Opens a session. One answer, in the same time, for an unknown address, a wrong password, and an account that is disabled
-/// or locked. Failures slow down further tries, never for ever.
+/// or locked. Failures slow down further tries, never for ever. For people with a second factor the answer is 202 and no
+/// session is opened yet: go on with `POST /v1/auth/second-factor`.
 #[utoipa::path(post, path = "/v1/auth/sign-in", tag = "auth", operation_id = "signIn", security(()),
     request_body(content = SignInRequest, example = json!({"email": "ada@example.org", "password": "seventeen wet herons"})),
     responses((status = 200, description = "Signed in", body = TokenResponse),
+        (status = 202, description = "A second factor is needed", body = SecondFactorNeeded),
         (status = 401, description = "Wrong address or password"),
         (status = 403, description = "The address is not verified yet, or the page may not use the cookie")))]
 async fn sign_in(
@@ -219,7 +246,36 @@ async fn sign_in(
 ) -> Result<impl IntoResponse, Problem> {
     check_delivery(&service, &headers, body.delivery)?;
     Bounds::default().email(&body.email).password("/password", &body.password).check()?;
-    let signed_in = service.sign_in(&caller, &body.email, &body.password).await?;
+    Ok(match service.sign_in(&caller, &body.email, &body.password).await? {
+        SignInStep::SignedIn(signed_in) => render(StatusCode::OK, &signed_in, body.delivery, caller.now),
+        SignInStep::SecondFactor(token) => {
+            let body = SecondFactorNeeded {
+                second_factor_token: token.expose_secret().to_owned(),
+                expires_in: CHALLENGE_LIFE.as_secs(),
+            };
+            (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+        }
+    })
+}
+
+/// Finish a sign-in with the second factor
+///
+/// Each code is good once. After five wrong ones the password is asked for again.
+#[utoipa::path(post, path = "/v1/auth/second-factor", tag = "auth", operation_id = "finishSignIn", security(()),
+    request_body(content = SecondFactorRequest, example = json!({"second_factor_token": "ghm_4oXq...", "code": "287082"})),
+    responses((status = 200, description = "Signed in", body = TokenResponse),
+        (status = 401, description = "The code is wrong, or the token is void"),
+        (status = 403, description = "The page may not use the cookie")))]
+async fn second_factor(
+    State(service): Service,
+    Visitor(caller): Visitor,
+    headers: HeaderMap,
+    Body(body): Body<SecondFactorRequest>,
+) -> Result<Response, Problem> {
+    check_delivery(&service, &headers, body.delivery)?;
+    let bounds = Bounds::default().token("/second_factor_token", &body.second_factor_token);
+    bounds.code(&body.code).check()?;
+    let signed_in = service.finish_challenge(&caller, &body.second_factor_token, &body.code).await?;
     Ok(render(StatusCode::OK, &signed_in, body.delivery, caller.now))
 }
 

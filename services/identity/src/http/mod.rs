@@ -7,6 +7,7 @@ mod keys;
 mod me;
 mod pages;
 mod recovery;
+mod second_factor;
 mod sessions;
 mod users;
 mod views;
@@ -19,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::MAX_PASSWORD_CHARS;
 use crate::model::email::MAX_EMAIL_CHARS;
+use crate::model::second_factor::MAX_CODE_CHARS;
 use crate::model::token::MAX_TOKEN_CHARS;
 use crate::service::IdentityService;
 
@@ -35,6 +37,7 @@ pub(crate) fn routes(service: Arc<IdentityService>) -> OpenApiRouter {
         .merge(auth::routes())
         .merge(recovery::routes())
         .merge(me::routes())
+        .merge(second_factor::routes())
         .merge(sessions::routes())
         .merge(api_keys::routes())
         .merge(users::routes())
@@ -79,6 +82,9 @@ impl Bounds {
     }
     fn token(self, pointer: &str, secret: &SecretString) -> Self {
         self.text(pointer, secret.expose_secret(), MAX_TOKEN_CHARS)
+    }
+    fn code(self, secret: &SecretString) -> Self {
+        self.text("/code", secret.expose_secret(), MAX_CODE_CHARS)
     }
     fn check(self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self.0)) }

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 pub(crate) const REFRESH_PREFIX: &str = "ghr_";
+/// Of a sign-in that waits for its second step.
+pub(crate) const CHALLENGE_PREFIX: &str = "ghm_";
 pub(crate) const MAX_TOKEN_CHARS: usize = 200;
 
 pub(crate) type Hash = [u8; 32];
@@ -38,6 +40,8 @@ pub(crate) struct Keyring {
     pub(crate) signing: Hash,
     pub(crate) setup: Hash,
     at_rest: Hash,
+    /// Of seeds of one-time passwords.
+    pub(crate) seal: Hash,
 }
 
 impl Keyring {
@@ -50,6 +54,7 @@ impl Keyring {
             signing: key("signing key"),
             setup: key("set-up code"),
             at_rest: key("token at rest"),
+            seal: key("seal"),
         }
     }
 
@@ -78,8 +83,9 @@ impl Keyring {
     }
 }
 
-pub(crate) fn new_refresh_token() -> SecretString {
-    render(REFRESH_PREFIX, &random())
+/// 256 random bits.
+pub(crate) fn new_token(prefix: &str) -> SecretString {
+    render(prefix, &random())
 }
 
 fn render(prefix: &str, bytes: &[u8]) -> SecretString {
@@ -101,7 +107,7 @@ mod tests {
     #[test]
     fn sec_13_refresh_successors_are_deterministic_per_installation_and_256_bit() {
         let keys = Keyring::derive(&[7; 32]);
-        let parent = new_refresh_token();
+        let parent = new_token(REFRESH_PREFIX);
         let child = keys.refresh_successor(&parent);
         assert_eq!(child.expose_secret(), keys.refresh_successor(&parent).expose_secret());
         assert_ne!(child.expose_secret(), parent.expose_secret());

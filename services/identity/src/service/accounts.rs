@@ -171,11 +171,13 @@ impl IdentityService {
         }
         store::users::update(&mut unit, &inactive, user.version, Guard::VERSION);
         store::mail_tokens::delete_of_user(&mut unit, user.id);
+        store::second_factors::delete_challenges(&mut unit, user.id);
         self.end_sessions(&mut unit, user.id, Which::All, status.as_str(), caller.now)
             .await?;
         if deleted {
             store::sessions::erase_traces(&mut unit, user.id);
             store::api_keys::delete_of_user(&mut unit, user.id);
+            store::second_factors::delete_of_user(&mut unit, user.id);
         }
         unit.emit(&UserDeactivated {
             user_id: user.id,

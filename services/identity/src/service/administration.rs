@@ -214,6 +214,7 @@ impl IdentityService {
         let mut unit = Unit::new(&caller);
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
         store::mail_tokens::delete_purpose(&mut unit, user.id, store::mail_tokens::Purpose::ResetPassword);
+        store::second_factors::delete_challenges(&mut unit, user.id);
         self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now)
             .await?;
         self.forget_failures(&mut unit, &caller, user.email.as_deref().unwrap_or_default());
@@ -247,7 +248,7 @@ impl IdentityService {
         Ok(user.id)
     }
 
-    async fn get_by_email(&self, email: &str) -> Result<User> {
+    pub(super) async fn get_by_email(&self, email: &str) -> Result<User> {
         let address = EmailAddress::parse(email)
             .ok_or_else(|| Error::invalid_field("/email", "invalid_email", "must be an e-mail address such as ada@example.org"))?;
         let user = store::users::find_by_email(&self.db, address.as_str()).await?;

@@ -35,6 +35,8 @@ pub(crate) struct CreateApiKey {
     /// The configured default when absent.
     pub(crate) expires_in_days: Option<u32>,
     pub(crate) current_password: SecretString,
+    /// Demanded of people with a second factor.
+    pub(crate) code: Option<SecretString>,
 }
 
 /// Uses of keys that the database has not been told of yet.
@@ -70,6 +72,7 @@ impl IdentityService {
         let (name, scopes, days) = self.validate_key(&command)?;
         self.confirm_password(caller, &user, &command.current_password, "/current_password")
             .await?;
+        self.confirm_code(caller, &user, command.code.as_ref()).await?;
         if store::api_keys::list(&self.db, user.id, MAX_KEYS, None).await?.len() as u64 >= MAX_KEYS {
             return Err(IdentityError::TooManyApiKeys.into());
         }

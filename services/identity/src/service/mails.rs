@@ -66,6 +66,10 @@ pub(crate) enum MailJob {
     ApiKeyExpires {
         key_id: ApiKeyId,
     },
+    SecondFactor {
+        user_id: UserId,
+        on: bool,
+    },
 }
 
 fn nonce() -> String {
@@ -120,7 +124,11 @@ impl MailJob {
             Self::ResetPassword { email, .. } => Some(format!("reset:{}", digest(email))),
             Self::ChangeEmail { user_id, .. } => Some(format!("change:{user_id}")),
             Self::ApiKeyExpires { key_id } => Some(format!("key:{key_id}")),
-            Self::EmailChanged { .. } | Self::PasswordChanged { .. } | Self::Deactivated { .. } | Self::ApiKeyMade { .. } => None,
+            Self::EmailChanged { .. }
+            | Self::PasswordChanged { .. }
+            | Self::Deactivated { .. }
+            | Self::ApiKeyMade { .. }
+            | Self::SecondFactor { .. } => None,
         }
     }
 }
@@ -189,6 +197,22 @@ impl IdentityService {
                         self.public_url
                     );
                     mail(item, email, "Your password was changed", text)
+                }))
+            }
+            MailJob::SecondFactor { user_id, on } => {
+                let user = store::users::find(&self.db, *user_id).await?;
+                Ok(user.and_then(|user| user.email).map(|email| {
+                    let subject = if *on {
+                        "A second factor was turned on"
+                    } else {
+                        "Your second factor was turned off"
+                    };
+                    let text = format!(
+                        "{subject} for your account.\n\nIf it was not you, choose a new password at once and tell the \
+                         administrator of the installation:\n{}/account/forgot-password",
+                        self.public_url
+                    );
+                    mail(item, email, subject, text)
                 }))
             }
             MailJob::ApiKeyMade { user_id, name, expires_at } => {

@@ -32,6 +32,7 @@ impl IdentityService {
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
         // A reset link asked for before must not undo the change.
         store::mail_tokens::delete_purpose(&mut unit, user.id, Purpose::ResetPassword);
+        store::second_factors::delete_challenges(&mut unit, user.id);
         if command.end_other_sessions {
             let which = Which::AllBut(caller.session_id()?);
             self.end_sessions(&mut unit, user.id, which, "password_changed", caller.now).await?;
@@ -58,6 +59,7 @@ impl IdentityService {
         };
         let mut unit = Unit::new(&without_idempotency(caller));
         store::mail_tokens::consume(&mut unit, &token.hash, USED);
+        store::second_factors::delete_challenges(&mut unit, user.id);
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
         self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now)
             .await?;

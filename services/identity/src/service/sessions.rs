@@ -13,7 +13,7 @@ use super::signing::AccessToken;
 use super::{IdentityService, audit, without_idempotency};
 use crate::error::IdentityError;
 use crate::model::session::{RefreshVerdict, Session, judge_refresh};
-use crate::model::token::{MAX_TOKEN_CHARS, new_refresh_token};
+use crate::model::token::{MAX_TOKEN_CHARS, REFRESH_PREFIX, new_token};
 use crate::model::user::{User, UserStatus};
 use crate::store;
 use crate::store::sessions::Which;
@@ -58,7 +58,7 @@ impl IdentityService {
             ip: caller.client_ip.to_canonical().to_string(),
             user_agent: user_agent(caller),
         };
-        let token = new_refresh_token();
+        let token = new_token(REFRESH_PREFIX);
         store::sessions::insert(unit, &session, &self.keyring.fingerprint(&token));
         (session, token)
     }

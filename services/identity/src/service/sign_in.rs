@@ -1,4 +1,4 @@
-//! Signing in with address and password.
+//! Signing in with address and password, the first step of two for people with a second factor.
 
 use kernel::ids::UserId;
 use kernel::{Error, ErrorKind, Result};
@@ -6,8 +6,9 @@ use platform::Caller;
 use platform::db::{DbError, Guard, Unit};
 use secrecy::SecretString;
 
+use super::second_factor::SET_UP_MEANWHILE;
 use super::throttling::Attempt;
-use super::{IdentityService, SignedIn, audit, without_idempotency};
+use super::{IdentityService, SignInStep, audit, without_idempotency};
 use crate::error::IdentityError;
 use crate::model::email::EmailAddress;
 use crate::model::user::User;
@@ -22,7 +23,7 @@ const CHANGED: Guard = Guard {
 
 impl IdentityService {
     /// One answer, in one time, for an unknown address, a wrong password and an account that may not sign in.
-    pub(crate) async fn sign_in(&self, caller: &Caller, email: &str, password: &SecretString) -> Result<SignedIn> {
+    pub(crate) async fn sign_in(&self, caller: &Caller, email: &str, password: &SecretString) -> Result<SignInStep> {
         let caller = without_idempotency(caller);
         let attempt = self.admit(&caller, email).await?;
         let user = match EmailAddress::parse(email) {
@@ -44,19 +45,35 @@ impl IdentityService {
             None
         };
 
+        let factor = self.second_factor_of(user.id).await?;
         let mut unit = Unit::new(&caller);
         store::users::require_unchanged_credentials(&mut unit, &user, CHANGED);
-        let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
         attempt.succeed(&mut unit);
         if let Some(hash) = &better_hash {
             store::users::replace_hash(&mut unit, &user, hash);
         }
-        match self.db.apply(unit).await {
-            Err(DbError::Guard(guard)) if guard == CHANGED => return Err(IdentityError::InvalidCredentials.into()),
-            other => other?,
-        };
+        if factor.is_some() {
+            let token = self.challenge(&mut unit, &caller, user.id);
+            self.apply_sign_in(unit).await?;
+            audit(&caller, "sign_in", Some(user.id), "password ok, second factor asked for");
+            return Ok(SignInStep::SecondFactor(token));
+        }
+        store::second_factors::require_none(&mut unit, user.id, SET_UP_MEANWHILE);
+        let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
+        self.apply_sign_in(unit).await?;
         audit(&caller, "sign_in", Some(user.id), "ok");
-        self.finish_sign_in(user, session, refresh, caller.now).await
+        let signed_in = self.finish_sign_in(user, session, refresh, caller.now).await?;
+        Ok(SignInStep::SignedIn(Box::new(signed_in)))
+    }
+
+    async fn apply_sign_in(&self, unit: Unit) -> Result<()> {
+        match self.db.apply(unit).await {
+            Err(DbError::Guard(guard)) if guard == CHANGED => Err(IdentityError::InvalidCredentials.into()),
+            other => {
+                other?;
+                Ok(())
+            }
+        }
     }
 
     /// The password was right, so saying why tells a stranger nothing.

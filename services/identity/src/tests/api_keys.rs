@@ -20,6 +20,7 @@ fn command(name: &str) -> CreateApiKey {
         scopes: vec![Scope::TasksRead, Scope::TasksRead, Scope::ProjectsWrite],
         expires_in_days: Some(30),
         current_password: PASSWORD.into(),
+        code: None,
     }
 }
 

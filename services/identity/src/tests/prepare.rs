@@ -6,13 +6,14 @@ use platform::db::Guard;
 use testkit::FixedClock;
 
 use crate::model::api_key::ApiKey;
+use crate::model::second_factor::SecondFactor;
 use crate::model::session::Session;
 use crate::model::user::{User, UserStatus};
 use crate::store::keys::{KeyRow, Slot};
 use crate::store::mail_tokens::{MailToken, Purpose};
 use crate::store::sessions::Which;
 use crate::store::users::UserFilter;
-use crate::store::{api_keys, keys, mail_tokens, sessions, setup, throttles, users};
+use crate::store::{api_keys, keys, mail_tokens, second_factors, sessions, setup, throttles, users};
 use crate::{SCHEMA, SigningAlgorithm};
 
 fn user(clock: &FixedClock) -> User {
@@ -162,6 +163,37 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         api_keys::note_use(unit, api_key.id, now);
         api_keys::delete_of_user(unit, user.id);
         api_keys::delete_expired(unit, now);
+
+        let factor = SecondFactor {
+            user_id: user.id,
+            sealed_seed: "v1.x".into(),
+            last_step: 0,
+            created_at: now,
+            confirmed_at: None,
+            version: 1,
+        };
+        let challenge = second_factors::Challenge {
+            token_hash: hash,
+            user_id: user.id,
+            failures: 0,
+            created_at: now,
+            expires_at: now,
+        };
+        let _ = second_factors::find(db, user.id).await;
+        let _ = second_factors::count_recovery_codes(db, user.id).await;
+        let _ = second_factors::find_challenge(db, &hash).await;
+        second_factors::replace_unconfirmed(unit, &factor);
+        second_factors::confirm(unit, &factor, 1, now, guard);
+        second_factors::use_step(unit, user.id, 1, guard);
+        second_factors::require_none(unit, user.id, guard);
+        second_factors::delete_of_user(unit, user.id);
+        second_factors::replace_recovery_codes(unit, user.id, &[hash], now);
+        second_factors::use_recovery_code(unit, user.id, &hash, guard);
+        second_factors::insert_challenge(unit, &challenge);
+        second_factors::count_guess(unit, &hash, 5, guard);
+        second_factors::consume_challenge(unit, &hash, guard);
+        second_factors::delete_challenges(unit, user.id);
+        second_factors::delete_expired_challenges(unit, now);
 
         let _ = setup::find(db).await;
         setup::insert(unit, &hash, now);

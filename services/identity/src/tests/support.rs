@@ -124,7 +124,8 @@ impl World {
     }
 
     pub(super) async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn> {
-        self.service.sign_in(&self.visitor(), email, &password.into()).await
+        let step = self.service.sign_in(&self.visitor(), email, &password.into()).await?;
+        Ok(step.session())
     }
 
     pub(super) async fn user(&self, signed_in: &SignedIn) -> User {

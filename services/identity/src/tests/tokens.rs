@@ -250,7 +250,8 @@ async fn sec_11_another_algorithm_comes_by_rotation_and_signs_nobody_out() {
             let signed_in = node
                 .sign_in(&world.visitor(), email, &super::support::PASSWORD.into())
                 .await
-                .unwrap();
+                .unwrap()
+                .session();
             (decode(&signed_in.access.token, 0)["alg"].clone(), signed_in.access.token)
         };
         let (before, old_token) = fresh("ada@example.org").await;
