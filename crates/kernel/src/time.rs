@@ -117,18 +117,26 @@ pub fn is_time_zone(name: &str) -> bool {
     jiff::tz::db().available().any(|known| known.as_str() == name)
 }
 
-/// For `#[schema(schema_with = kernel::time::time_zone_schema)]`: the closed list of IANA names, so that a client
+/// In the description of the API, `#[schema(value_type = TimeZone)]`: the closed list of IANA names, so that a client
 /// can offer it and a generated request is never refused for it.
-pub fn time_zone_schema() -> utoipa::openapi::schema::Object {
-    use utoipa::openapi::schema::{ObjectBuilder, Type};
-    let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-    names.sort_unstable();
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("IANA time zone name"))
-        .enum_values(Some(names))
-        .build()
+#[derive(Debug, Clone, Copy)]
+pub struct TimeZone;
+
+impl utoipa::PartialSchema for TimeZone {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, Type};
+        let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+        names.sort_unstable();
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("IANA time zone name"))
+            .enum_values(Some(names))
+            .examples(["Europe/Berlin"])
+            .into()
+    }
 }
+
+impl utoipa::ToSchema for TimeZone {}
 
 #[cfg(test)]
 mod tests {

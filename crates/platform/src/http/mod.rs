@@ -11,6 +11,7 @@ pub mod deprecation;
 pub mod health;
 pub mod idempotency;
 pub mod openapi;
+mod openapi_shapes;
 pub mod origin;
 pub mod ratelimit;
 pub mod rerun;

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 
+use super::openapi_shapes::{describe_parameters, etag_where_read, has_version, name_items, take_both_patches};
 use super::problem::{PROBLEM_TYPES, ProblemDocument, problem_type};
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -27,6 +28,7 @@ pub fn complete(mut document: Value) -> Value {
     components["schemas"]["FieldError"] = schema_of::<kernel::FieldError>();
     add_error_responses(components);
     add_headers(components);
+    name_items(components);
     document["security"] = json!([{ "bearer": [] }]);
     let schemas = document["components"]["schemas"].clone();
     if let Some(paths) = document["paths"].as_object_mut() {
@@ -38,6 +40,7 @@ pub fn complete(mut document: Value) -> Value {
             }
         }
     }
+    etag_where_read(&mut document);
     document
 }
 
@@ -173,6 +176,13 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
             json!({ "type": "string" }),
         );
     }
+    if method == "patch" {
+        take_both_patches(operation);
+    }
+    describe_parameters(path, operation);
+    if has_version(operation, schemas) {
+        operation["responses"]["200"]["headers"]["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
+    }
     if method == "get" && success_has_etag(operation) {
         add_parameter(
             operation,
@@ -188,7 +198,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
             operation["responses"][status] = json!({ "$ref": format!("#/components/responses/Problem{status}") });
         }
     }
-    complete_responses(operation, idempotency, schemas);
+    complete_responses(path, operation, idempotency, schemas);
     if let Some(content) = operation.get_mut("requestBody").and_then(|body| body.get_mut("content")) {
         add_examples(content, schemas);
     }
@@ -210,12 +220,12 @@ fn add_parameter(operation: &mut Value, name: &str, text: &str, schema: Value) {
     }
 }
 
-/// A handler says so by declaring the `ETag` header on its success.
+/// A handler says so by declaring the `ETag` header on its success, or by answering with a `version`.
 fn success_has_etag(operation: &Value) -> bool {
     operation["responses"]["200"]["headers"].get("ETag").is_some()
 }
 
-fn complete_responses(operation: &mut Value, idempotency: bool, schemas: &Value) {
+fn complete_responses(path: &str, operation: &mut Value, idempotency: bool, schemas: &Value) {
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
@@ -229,9 +239,9 @@ fn complete_responses(operation: &mut Value, idempotency: bool, schemas: &Value)
             for name in ["RateLimit", "RateLimit-Policy"] {
                 response["headers"][name] = header(name);
             }
-            if status == "201" {
+            // A session is no resource that could be read again.
+            if status == "201" && !path.starts_with("/v1/auth/") {
                 response["headers"]["Location"] = header("Location");
-                response["headers"]["ETag"] = header("ETag");
             }
             if idempotency {
                 response["headers"]["Idempotency-Replayed"] = header("Idempotency-Replayed");

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use kernel::ids::SessionId;
+use kernel::time::TimeZone;
 use kernel::{Error, Result, Timestamp};
 use platform::Caller;
 use platform::http::{Body, OptionalBody, Problem, Visitor};
@@ -59,7 +60,7 @@ struct RegisterRequest {
     )]
     name: String,
     /// `UTC` when absent.
-    #[schema(schema_with = kernel::time::time_zone_schema)]
+    #[schema(value_type = Option<TimeZone>)]
     time_zone: Option<String>,
     /// `en` when absent.
     #[schema(max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use contracts::identity::SoleOwnedWorkspaces;
 use http::StatusCode;
 use kernel::FieldError;
+use kernel::time::TimeZone;
 use platform::Caller;
 use platform::db::Reply;
 use platform::http::{Body, Field, IfMatch, Patch, Problem};
@@ -35,7 +36,7 @@ struct UpdateMeRequest {
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
     #[serde(default)]
     name: Field<String>,
-    #[schema(schema_with = kernel::time::time_zone_schema)]
+    #[schema(value_type = Option<TimeZone>, nullable = false)]
     #[serde(default)]
     time_zone: Field<String>,
     #[schema(value_type = Option<String>, nullable = false, max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]

@@ -6,6 +6,7 @@ use axum::{Json, http::StatusCode};
 use kernel::cursor::Page;
 use kernel::ids::{UserId, WorkspaceId};
 use kernel::roles::Role;
+use kernel::time::TimeZone;
 use platform::Caller;
 use platform::http::{Body, Field, IfMatch, Patch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
@@ -61,18 +62,6 @@ fn optional_default_role() -> utoipa::openapi::schema::Object {
     schema
 }
 
-/// The IANA names, or `null` as good as absent.
-fn optional_time_zone() -> utoipa::openapi::schema::Object {
-    use utoipa::openapi::schema::{SchemaType, Type};
-    let mut schema = kernel::time::time_zone_schema();
-    schema.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
-    schema.description = Some("IANA time zone name; `UTC` when absent".to_owned());
-    if let Some(names) = &mut schema.enum_values {
-        names.push(serde_json::Value::Null);
-    }
-    schema
-}
-
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateWorkspaceRequest {
@@ -88,7 +77,8 @@ struct CreateWorkspaceRequest {
     /// Markdown.
     #[schema(max_length = 10000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
     description: Option<String>,
-    #[schema(schema_with = optional_time_zone)]
+    /// `UTC` when absent.
+    #[schema(value_type = Option<TimeZone>)]
     time_zone: Option<String>,
     settings: Option<CreateWorkspaceSettings>,
 }
@@ -116,7 +106,7 @@ struct UpdateWorkspaceRequest {
     #[schema(value_type = Option<String>, max_length = 10000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
     #[serde(default)]
     description: Field<String>,
-    #[schema(schema_with = kernel::time::time_zone_schema)]
+    #[schema(value_type = Option<TimeZone>, nullable = false)]
     #[serde(default)]
     time_zone: Field<String>,
     #[schema(value_type = Option<UpdateWorkspaceSettings>, nullable = false)]
