@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{er, security};
+use crate::{er, postman, security};
+
+const OPENAPI: &str = "docs/api/openapi.json";
 
 /// What the guildhall binary prints -> where the committed copy lives.
 const PRINTED: &[(&[&str], &str)] = &[
-    (&["openapi"], "docs/api/openapi.json"),
+    (&["openapi"], OPENAPI),
     (&["asyncapi"], "docs/api/asyncapi.json"),
     (&["config", "schema"], "docs/operations/config.schema.json"),
     (&["config", "reference"], "docs/operations/config-reference.md"),
@@ -44,6 +46,12 @@ pub fn run(root: &Path, options: &Options) -> Result<String, String> {
         for (arguments, output) in PRINTED {
             pages.push((PathBuf::from(output), printed(root, options.binary.as_deref(), arguments)?));
         }
+        let openapi = pages
+            .iter()
+            .find(|(path, _)| path == Path::new(OPENAPI))
+            .map_or("", |(_, text)| text);
+        let openapi = serde_json::from_str(openapi).map_err(|error| format!("{OPENAPI}: {error}"))?;
+        pages.extend(postman::pages(root, &openapi)?);
     }
     let unproved = pages
         .iter()

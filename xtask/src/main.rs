@@ -6,7 +6,9 @@ mod coverage;
 mod edges;
 mod er;
 mod generated;
+mod http_file;
 mod layers;
+mod postman;
 mod security;
 
 use std::path::{Path, PathBuf};
