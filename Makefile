@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export GUILDHALL_TEST_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/guildhall
 
-.PHONY: help run test check fmt lint coverage openapi docs backends-up backends-down clean
+.PHONY: help run test check fmt lint coverage openapi docs clients newman backends-up backends-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,8 +29,14 @@ fmt: ## format the code
 lint: ## clippy, dependency rules, cargo-deny and rustdoc
 	scripts/test.sh lint
 
-openapi docs: ## regenerate the OpenAPI copy, the config reference, the role table and the ER diagrams
+openapi docs: ## regenerate the OpenAPI copy, the Postman collection, the config reference, the role table and the ER diagrams
 	$(CARGO) xtask docs
+
+clients: ## build the TypeScript client and try it against the debug build of the server
+	scripts/clients.sh
+
+newman: ## run the Postman collection against the debug build of the server
+	scripts/newman.sh
 
 backends-up: ## start private PostgreSQL, MariaDB and Redis servers; eval "$(scripts/backends.sh env)"
 	scripts/backends.sh up
@@ -40,5 +46,6 @@ backends-down: ## stop them
 
 clean: ## remove build output, tools, test servers and coverage
 	-scripts/backends.sh down
-	rm -rf .local coverage
+	rm -rf .local coverage scripts/newman/node_modules
+	cd clients/typescript && rm -rf node_modules dist src/generated .readme .test
 	$(CARGO) clean

@@ -41,7 +41,7 @@ step() {
         summary+=("$(printf 'ok    %-22s %5d passed %4d s' "$name" "$ok" "$took")")
     else
         summary+=("$(printf 'FAIL  %-22s %5d failed %4d s   %s' "$name" "$bad" "$took" "$log")")
-        grep -E '^test .* FAILED$|^error(\[|:)' "$log" | head -n 40
+        grep -E '^test .* FAILED$|^error(\[|:)|^ *not ok ' "$log" | head -n 40
         tail -n 60 "$log"
     fi
     printf '%s\n' "${summary[-1]}"
@@ -51,6 +51,10 @@ step() {
 prerequisites() {
     local missing=() program
     for program in cargo rustc curl python3 openssl git awk; do command -v "$program" || missing+=("$program"); done
+    # For the TypeScript client and the Postman collection.
+    [ "$part" != all ] || node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 3) ? 0 : 1)' ||
+        missing+=("node >= 20.3")
+    [ "$part" != all ] || command -v npm || missing+=("npm")
     cargo clippy --version || missing+=("clippy (rustup component add clippy)")
     cargo fmt --version || missing+=("rustfmt (rustup component add rustfmt)")
     python3 -c 'import sys, venv; assert sys.version_info >= (3, 10)' || missing+=("python3 >= 3.10 with venv")
@@ -137,6 +141,8 @@ if [ "$part" = all ]; then
     for engine in sqlite postgres mysql; do step crash-$engine crash $engine; done
     step schemathesis covered scripts/schemathesis.sh
     step tour covered scripts/tour.sh
+    step clients covered scripts/clients.sh
+    step newman covered scripts/newman.sh
     step generated-docs cargo run --quiet --locked --package xtask -- docs --check --bin "$GUILDHALL_TEST_BIN"
 fi
 step coverage coverage && grep '^coverage:' "$logs"/*-coverage.log
