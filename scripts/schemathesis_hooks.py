@@ -27,6 +27,12 @@ SEMANTIC = {
     "invalid_rule",  # the grammar of RFC 5545
     "invalid_query",  # a query string of the list, saved
     "not_available",  # a channel that this kind of notification does not have
+    # A webhook's URL leads somewhere, or not; and only so many names and ports may be called.
+    "invalid_url",
+    "https_required",
+    "port_not_allowed",
+    "address_not_allowed",
+    "host_not_found",
     "email",  # an invitation for an address is for one person
 }
 

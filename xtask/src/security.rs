@@ -125,6 +125,16 @@ const LINES: &[(u8, &str, &str)] = &[
         "ASVS 6.3.2",
     ),
     (27, "Event streams check the origin and are limited", "ASVS 4.4.2"),
+    (
+        28,
+        "A URL that a user names never leads inside: every address of its host is checked, at each call, and the connection goes to a checked one",
+        "ASVS 1.3.6, OWASP SSRF Prevention",
+    ),
+    (
+        29,
+        "Secrets that must be read again are sealed at rest, bound to their place, and shown once",
+        "ASVS 13.3.1, 14.2.4",
+    ),
 ];
 
 pub const OUTPUT: &str = "docs/security/checklist.md";

@@ -185,7 +185,7 @@ async fn a_request_arrives_as_it_was_made_and_the_answer_comes_back() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn sec_28_a_redirect_is_an_answer_and_is_not_followed() {
     let server = Server::start(Answer::Bytes(
         b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/inner\r\ncontent-length: 0\r\n\r\n",
     ))
@@ -243,7 +243,7 @@ async fn nobody_there_and_no_such_host_are_told_apart() {
 
 /// DNS rebinding: public when it was checked, loopback when it is called.
 #[tokio::test]
-async fn a_name_that_leads_inside_later_is_refused_then() {
+async fn sec_28_a_name_that_leads_inside_later_is_refused_then() {
     let server = Server::start(Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
     let config = EgressConfig {
         allow: Vec::new(),
@@ -289,7 +289,7 @@ async fn a_name_that_leads_inside_later_is_refused_then() {
 }
 
 #[tokio::test]
-async fn the_connection_goes_to_the_address_that_was_checked() {
+async fn sec_28_the_connection_goes_to_the_address_that_was_checked() {
     let server = Server::start(Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
     // The name exists only for this resolver: nothing else can have looked it up.
     let resolver = Scripted::new(&[&["127.0.0.1"]]);

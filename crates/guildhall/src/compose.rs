@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapters::egress::EgressClient;
 use async_trait::async_trait;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -24,12 +25,14 @@ use platform::http::unasked::{self, QueryFree};
 use platform::http::{self, Edge};
 use platform::lifecycle::Lifecycle;
 use platform::mail::{DevMailbox, MailHandler, Mailer};
+use platform::seal::SealKey;
 use platform::service::{Service, Toolkit};
 use platform::signals::{Signal, Signals};
 use platform::telemetry::{Metrics, metrics_router};
 use serde_json::Value;
 use tasks::TasksService;
 use tokio::net::TcpListener;
+use webhooks::WebhooksService;
 use workspaces::WorkspacesService;
 
 use crate::config::Config;
@@ -42,6 +45,7 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("workspaces", "workspaces, members, invitations, projects"),
     ("tasks", "tasks, comments, labels, search"),
     ("notifications", "inbox, mails, live events"),
+    ("webhooks", "events sent to other programs"),
 ];
 
 /// Checks `--target`. Today every process hosts all services: the calls between them stay in process.
@@ -84,6 +88,7 @@ pub struct Databases {
     pub workspaces: Db,
     pub tasks: Db,
     pub notifications: Db,
+    pub webhooks: Db,
 }
 
 impl Databases {
@@ -95,11 +100,12 @@ impl Databases {
             workspaces: open(workspaces::SCHEMA).await?,
             tasks: open(tasks::SCHEMA).await?,
             notifications: open(notifications::SCHEMA).await?,
+            webhooks: open(webhooks::SCHEMA).await?,
         })
     }
 
-    pub fn all(&self) -> [&Db; 4] {
-        [&self.identity, &self.workspaces, &self.tasks, &self.notifications]
+    pub fn all(&self) -> [&Db; 5] {
+        [&self.identity, &self.workspaces, &self.tasks, &self.notifications, &self.webhooks]
     }
 
     /// Applies pending migrations of every service.
@@ -190,6 +196,15 @@ impl App {
             identity.clone(),
             tasks.clone(),
         );
+        let webhooks = WebhooksService::new(
+            databases.webhooks.clone(),
+            config.webhooks.clone(),
+            toolkit.clone(),
+            SealKey::new(secret::derive(&installation_secret, "webhooks seal")),
+            workspaces.clone(),
+            identity.clone(),
+            Arc::new(EgressClient::new(&config.egress)?),
+        );
         let authenticator = Arc::new(Authenticator::new(
             identity.clone(),
             toolkit.clock.clone(),
@@ -198,7 +213,7 @@ impl App {
                 audience: config.identity.audience.clone(),
             },
         ));
-        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces, tasks, notifications];
+        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces, tasks, notifications, webhooks];
         let consumers: Vec<_> = services.iter().flat_map(|service| service.clone().consumers()).collect();
         let relays = services
             .iter()
@@ -232,7 +247,8 @@ impl App {
         for service in &self.services {
             let mut handlers = service.clone().due_handlers();
             handlers.push(Arc::new(MailHandler::new(self.mailer.clone())));
-            DueRunner::new(service.db().clone(), self.toolkit.clock.clone(), handlers, self.config.due.clone()).start(lifecycle);
+            let due = service.due_config(&self.config.due);
+            DueRunner::new(service.db().clone(), self.toolkit.clock.clone(), handlers, due).start(lifecycle);
             spawn_sweep(
                 lifecycle,
                 Arc::new(RetentionSweep::new(
@@ -325,7 +341,9 @@ impl App {
         for service in &self.services {
             document.merge(service.clone().routes().into_openapi());
         }
-        http::openapi::complete(serde_json::to_value(document).unwrap_or_default())
+        let mut document = serde_json::to_value(document).unwrap_or_default();
+        document["webhooks"] = openapi::webhooks();
+        http::openapi::complete(document)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub tasks: tasks::Config,
     /// Inbox, mails, live events.
     pub notifications: notifications::Config,
+    /// Events sent to programs of a workspace's own.
+    pub webhooks: webhooks::Config,
 }
 
 /// Listeners, data folder, shutdown.
@@ -152,6 +154,7 @@ impl Config {
             self.workspaces.validate(),
             self.tasks.validate(),
             self.notifications.validate(),
+            self.webhooks.validate(),
         ]
         .concat()
     }

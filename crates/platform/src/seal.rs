@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_seals_are_alike_and_none_opens_elsewhere() {
+    fn sec_29_no_two_seals_are_alike_and_none_opens_elsewhere() {
         let sealed = key().seal(b"secret", "here").unwrap();
         assert_ne!(sealed, key().seal(b"secret", "here").unwrap());
         assert!(key().open(&sealed, "there").is_err());

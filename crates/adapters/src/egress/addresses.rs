@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_public_addresses_are_public() {
+    fn sec_28_only_public_addresses_are_public() {
         for closed in [
             "0.0.0.0",
             "0.1.2.3",

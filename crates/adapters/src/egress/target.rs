@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_address_is_that_address() {
+    fn sec_28_every_spelling_of_an_address_is_that_address() {
         for text in [
             "https://127.0.0.1/",
             "https://127.1/",

@@ -62,6 +62,7 @@ fn every_section_has_its_rules_asked() {
         "workspaces.restore_days=0",
         "tasks.due_soon_hours=0",
         "notifications.heartbeat_seconds=0",
+        "webhooks.timeout_seconds=0",
     ];
     let mut command = guildhall();
     command.args(["config", "check", "--json"]);

@@ -65,10 +65,17 @@ impl Row {
 }
 
 fn rows() -> Vec<Row> {
-    [account_rows(), workspace_rows(), project_rows(), task_rows(), notification_rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        account_rows(),
+        workspace_rows(),
+        project_rows(),
+        task_rows(),
+        notification_rows(),
+        webhook_rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn account_rows() -> Vec<Row> {
@@ -220,6 +227,33 @@ fn notification_rows() -> Vec<Row> {
     ]
 }
 
+fn webhook_rows() -> Vec<Row> {
+    // An address that needs no look-up; nothing is sent there before the row has its answer.
+    let webhook = json!({ "url": "https://93.184.215.14/hook", "event_types": ["member.added"] });
+    vec![
+        row("GET", "/v1/workspaces/{workspace_id}/webhooks", Owner),
+        row("POST", "/v1/workspaces/{workspace_id}/webhooks", Owner).body(webhook),
+        row("GET", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}", Owner),
+        row("PATCH", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}", Owner).body(json!({ "description": "Changed" })),
+        row("DELETE", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}", Owner),
+        row("POST", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/secret-rotation", Owner),
+        row("POST", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/test", Owner),
+        row("GET", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/deliveries", Owner),
+        row(
+            "GET",
+            "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
+            Owner,
+        ),
+        row(
+            "POST",
+            "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+            Owner,
+        ),
+        row("POST", "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/replay-failed", Owner)
+            .body(json!({ "since": "2026-01-01T00:00:00Z" })),
+    ]
+}
+
 /// A workspace with one object of each kind and a person of each role.
 struct World {
     ids: Vec<(&'static str, String)>,
@@ -255,6 +289,15 @@ impl World {
         let view = json!({ "name": "Open", "query": "status=open", "visibility": "shared" });
         let view = create(&format!("{base}/views"), view).await;
         let invitation = create(&format!("{base}/invitations"), json!({ "role": "viewer" })).await;
+        let webhook = create(
+            &format!("{base}/webhooks"),
+            json!({ "url": "https://93.184.215.14/hook", "event_types": ["member.added"] }),
+        )
+        .await;
+        let test = owner
+            .send(owner.request(Method::POST, &format!("{base}/webhooks/{}/test", webhook.id())))
+            .await
+            .expect(StatusCode::ACCEPTED);
         let member = json!({ "role": "viewer" });
         let answer = owner
             .put(&format!("/v1/projects/{project}/members/{}", other.user_id), member)
@@ -285,6 +328,8 @@ impl World {
             ("label", label.id()),
             ("state", state.id()),
             ("invitation", invitation.id()),
+            ("webhook", webhook.id()),
+            ("delivery", test.id()),
             ("token", invitation.body["token"].as_str().expect("a token").to_owned()),
             ("id", notification),
             ("user", other.user_id.clone()),

@@ -13,7 +13,13 @@ use serde_json::{Value, json};
 pub const PASSWORD: &str = "correct-horse-battery-staple-42";
 
 /// Every service's database.
-pub const SCHEMAS: [platform::db::Schema; 4] = [identity::SCHEMA, workspaces::SCHEMA, tasks::SCHEMA, notifications::SCHEMA];
+pub const SCHEMAS: [platform::db::Schema; 5] = [
+    identity::SCHEMA,
+    workspaces::SCHEMA,
+    tasks::SCHEMA,
+    notifications::SCHEMA,
+    webhooks::SCHEMA,
+];
 
 /// The configuration of the suite on `database`.
 pub fn config_for(database: &testkit::TestServer) -> Config {
