@@ -10,6 +10,12 @@ pub(crate) const NOT_FOUND: Guard = Guard::not_found("notifications.notification
 pub(crate) enum NotificationsError {
     #[error("There is no such notification.")]
     NotificationNotFound,
+    #[error("There is no such project.")]
+    ProjectNotFound,
+    #[error("There is no such task.")]
+    TaskNotFound,
+    #[error("You subscribed to or muted as many projects and tasks as one person may; take one back first.")]
+    TooManySubscriptions,
     #[error("There is no such workspace.")]
     WorkspaceNotFound,
     #[error("This origin may not open a live event stream.")]
@@ -24,6 +30,9 @@ impl From<NotificationsError> for Error {
     fn from(error: NotificationsError) -> Self {
         let (kind, code) = match &error {
             NotificationsError::NotificationNotFound => (ErrorKind::NotFound, NOT_FOUND.code),
+            NotificationsError::ProjectNotFound => (ErrorKind::NotFound, "notifications.project.not_found"),
+            NotificationsError::TaskNotFound => (ErrorKind::NotFound, "notifications.task.not_found"),
+            NotificationsError::TooManySubscriptions => (ErrorKind::Conflict, "notifications.subscription.too_many"),
             NotificationsError::WorkspaceNotFound => (ErrorKind::NotFound, "notifications.workspace.not_found"),
             NotificationsError::OriginNotAllowed => (ErrorKind::Forbidden, "notifications.stream.origin_not_allowed"),
             NotificationsError::TooManyStreams => (ErrorKind::RateLimited, "notifications.stream.too_many"),

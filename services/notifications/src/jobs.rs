@@ -1,4 +1,4 @@
-//! Chores, and the clean-up after workspaces and projects.
+//! Chores, digests, and the clean-up after workspaces and projects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::NotificationsService;
+use crate::service::digest::{self, DigestDue};
 use crate::store::purge::Area;
 use crate::store::{event_log, inbox, purge};
 
@@ -63,6 +64,21 @@ impl DueHandler for Purge {
                 return Ok(());
             }
         }
+    }
+}
+
+pub(crate) struct SendDigest(pub Arc<NotificationsService>);
+
+#[async_trait]
+impl DueHandler for SendDigest {
+    fn kind(&self) -> &'static str {
+        digest::KIND
+    }
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        let service = &self.0;
+        let DigestDue { user_id, at } = serde_json::from_value(item.payload.clone()).map_err(Error::internal)?;
+        let caller = Caller::system(&*service.toolkit.clock, item.request_id.as_str());
+        service.send_digest(&caller, user_id, at).await
     }
 }
 

@@ -6,6 +6,7 @@
 //! **Invariants.**
 //! - One notification per event and person, on each channel for the most specific reason that the person left on; never the
 //!   actor, never somebody without access.
+//! - What a person muted is silent but for what is addressed to them; at most one digest per person and local day, never empty.
 //! - What a person lost access to is not shown to them, although it was delivered while they had it.
 //! - Numbers of a workspace's event log grow in commit order, so a reader that has seen `n` has missed nothing below.
 //! - The log holds public envelopes only: no session ids, no request ids.
@@ -40,7 +41,7 @@ pub use config::Config;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "notifications",
-    migrations: platform::migrations!["0001_init", "0002_told_per_channel"],
+    migrations: platform::migrations!["0001_init", "0002_told_per_channel", "0003_digest_and_subscriptions"],
     unique_rules: &[
         UniqueRule {
             constraint: "notifications_event_user",
@@ -105,7 +106,7 @@ impl Service for NotificationsService {
         events::consumers(&self)
     }
     fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
-        vec![Arc::new(jobs::Purge(self))]
+        vec![Arc::new(jobs::Purge(Arc::clone(&self))), Arc::new(jobs::SendDigest(self))]
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![Arc::new(jobs::Retention(self))]

@@ -18,6 +18,7 @@ mod identity_security;
 mod matrix;
 mod notifications_events;
 mod notifications_inbox;
+mod notifications_subscriptions;
 mod process;
 mod races;
 mod receiver;

@@ -1,10 +1,10 @@
-//! Erases what belonged to people, workspaces and projects that are gone.
+//! Erases what belonged to people, workspaces and projects that are gone, and what members chose who left.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::identity::events::UserDeactivated;
-use contracts::workspaces::events::{ProjectPurged, WorkspacePurged};
+use contracts::workspaces::events::{MemberRemoved, ProjectPurged, WorkspacePurged};
 use contracts::{Envelope, EventPayload};
 use kernel::Result;
 use platform::db::{Db, Unit};
@@ -13,7 +13,8 @@ use platform::events::Consumer;
 use super::find_payload;
 use crate::NotificationsService;
 use crate::jobs;
-use crate::store::{event_log, inbox, participants, preferences};
+use crate::service::digest;
+use crate::store::{event_log, inbox, participants, preferences, settings, subscriptions};
 
 pub(super) struct ErasureConsumer(pub Arc<NotificationsService>);
 
@@ -23,7 +24,12 @@ impl Consumer for ErasureConsumer {
         "notifications.erasure"
     }
     fn event_types(&self) -> &'static [&'static str] {
-        &[ProjectPurged::TYPE, UserDeactivated::TYPE, WorkspacePurged::TYPE]
+        &[
+            MemberRemoved::TYPE,
+            ProjectPurged::TYPE,
+            UserDeactivated::TYPE,
+            WorkspacePurged::TYPE,
+        ]
     }
     fn db(&self) -> &Db {
         &self.0.db
@@ -34,6 +40,13 @@ impl Consumer for ErasureConsumer {
             preferences::erase_user(unit, gone.user_id);
             participants::erase_user(unit, gone.user_id);
             event_log::erase_user(unit, gone.user_id);
+            settings::erase_user(unit, gone.user_id);
+            subscriptions::erase_user(unit, gone.user_id);
+            digest::unschedule(unit, gone.user_id);
+        }
+        if let Some(left) = find_payload::<MemberRemoved>(event)? {
+            // Not what a person chose who has come back since.
+            subscriptions::erase_member(unit, left.workspace_id, left.user_id, event.time);
         }
         // The relay waits for this unit; what may be long is done behind it, in portions.
         let now = self.0.toolkit.clock.now();

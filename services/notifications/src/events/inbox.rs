@@ -20,7 +20,7 @@ use super::find_payload;
 use crate::NotificationsService;
 use crate::model::{Content, Kind, People, TaskFact, concerns, task_recipients};
 use crate::service::deliver::{Draft, Reasons};
-use crate::store::{participants, preferences};
+use crate::store::{participants, preferences, subscriptions};
 
 pub(super) struct InboxConsumer(pub Arc<NotificationsService>);
 
@@ -173,8 +173,12 @@ impl InboxConsumer {
             TaskFact::Updated | TaskFact::Completed | TaskFact::Reopened | TaskFact::Commented => {
                 people.participants = participants::of_task(&self.0.db, task.workspace_id, task.task_id).await?;
             }
-            TaskFact::Created => people.subscribers = self.subscribers(event, task).await?,
+            TaskFact::Created => people.audience = self.audience(event, task).await?,
             TaskFact::Assigned | TaskFact::CommentEdited | TaskFact::DueSoon | TaskFact::Overdue => {}
+        }
+        // What these two tell is addressed to people, which nobody can mute.
+        if !matches!(news.fact, TaskFact::Assigned | TaskFact::CommentEdited) {
+            people.choices = subscriptions::of_task(&self.0.db, task.project_id, task.task_id).await?;
         }
         Ok(Some(Draft {
             event,
@@ -183,13 +187,14 @@ impl InboxConsumer {
             task_id: Some(task.task_id),
             recipients: task_recipients(news.fact, &people),
             about: None,
+            subscribed: people.choices.subscribed,
             change_key: news.change_key(),
             content: news.content,
         }))
     }
 
     /// Everybody in the project, when anybody at all wants to hear of new tasks; preferences sort them out later.
-    async fn subscribers(&self, event: &Envelope, task: &TaskRef) -> Result<BTreeSet<UserId>> {
+    async fn audience(&self, event: &Envelope, task: &TaskRef) -> Result<BTreeSet<UserId>> {
         if !preferences::anybody_wants(&self.0.db, Kind::TaskCreated).await? {
             return Ok(BTreeSet::new());
         }
@@ -279,6 +284,7 @@ fn member_draft(event: &Envelope, workspace_id: WorkspaceId, recipients: Reasons
         recipients,
         content,
         about: None,
+        subscribed: BTreeSet::new(),
         change_key: None,
     }
 }

@@ -1,9 +1,10 @@
-//! What is done with the events of others. Three consumers, so that a peer that is away for the one does not
+//! What is done with the events of others. Several consumers, so that a peer that is away for the one does not
 //! hold up the others.
 
 mod erasure;
 mod inbox;
 mod log;
+mod people;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub(crate) fn consumers(service: &Arc<NotificationsService>) -> Vec<Arc<dyn Cons
         Arc::new(log::EventLogConsumer(Arc::clone(service))),
         Arc::new(inbox::InboxConsumer(Arc::clone(service))),
         Arc::new(erasure::ErasureConsumer(Arc::clone(service))),
+        Arc::new(people::ProfileConsumer(Arc::clone(service))),
     ]
 }
 

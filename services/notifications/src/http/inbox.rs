@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use kernel::Timestamp;
 use kernel::cursor::Page;
 use kernel::ids::{NotificationId, WorkspaceId};
-use kernel::{FieldError, Timestamp};
 use platform::Caller;
 use platform::db::Reply;
 use platform::http::{Body, Path, Problem, Query as QueryString};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::TAG;
+use super::{TAG, page_size};
 use crate::NotificationsService;
 use crate::model::Kind;
 use crate::service::inbox::ListInbox;
@@ -70,18 +70,12 @@ pub(crate) async fn list_notifications(
     caller: Caller,
     QueryString(params): QueryString<ListParams>,
 ) -> Result<Json<Page<NotificationView>>, Problem> {
-    let limit = params.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        let mut error = kernel::Error::malformed("request.query_invalid", "The query parameter limit must be between 1 and 200.");
-        error.fields = vec![FieldError::new("#query/limit", "out_of_range", "must be between 1 and 200")];
-        return Err(error.into());
-    }
     let request = ListInbox {
         unread: params.unread,
         workspace_id: params.workspace_id,
         kinds: params.kind,
         cursor: params.cursor,
-        limit,
+        limit: page_size(params.limit)?,
         include_total: params.include_total.unwrap_or(false),
     };
     Ok(Json(service.list_inbox(&caller, request).await?))

@@ -3,9 +3,12 @@
 pub(crate) mod events;
 pub(crate) mod inbox;
 pub(crate) mod preferences;
+pub(crate) mod settings;
+pub(crate) mod subscriptions;
 
 use std::sync::Arc;
 
+use kernel::FieldError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,8 +24,31 @@ pub(crate) fn router(service: Arc<NotificationsService>) -> OpenApiRouter {
         .routes(routes!(inbox::mark_all_read))
         .routes(routes!(inbox::get_notification, inbox::dismiss_notification))
         .routes(routes!(preferences::get_preferences, preferences::change_preferences))
+        .routes(routes!(settings::get_settings, settings::change_settings))
+        .routes(routes!(subscriptions::list_subscriptions))
+        .routes(routes!(
+            subscriptions::get_project_subscription,
+            subscriptions::subscribe_to_project,
+            subscriptions::unsubscribe_from_project
+        ))
+        .routes(routes!(
+            subscriptions::get_task_subscription,
+            subscriptions::subscribe_to_task,
+            subscriptions::unsubscribe_from_task
+        ))
         .routes(routes!(events::stream_events))
         .with_state(service)
+}
+
+/// 1 to 200, 50 when left out.
+fn page_size(limit: Option<u32>) -> kernel::Result<u32> {
+    let limit = limit.unwrap_or(50);
+    if (1..=200).contains(&limit) {
+        return Ok(limit);
+    }
+    let mut error = kernel::Error::malformed("request.query_invalid", "The query parameter limit must be between 1 and 200.");
+    error.fields = vec![FieldError::new("#query/limit", "out_of_range", "must be between 1 and 200")];
+    Err(error)
 }
 
 #[cfg(test)]
@@ -67,12 +93,18 @@ mod tests {
             names("/v1/events"),
             expected(&["query workspace_id", "query last_event_id", "header Last-Event-ID"])
         );
+        assert_eq!(
+            names("/v1/notifications/subscriptions"),
+            expected(&["query level", "query subject", "query workspace_id", "query limit", "query cursor"])
+        );
         let schemas = &document["components"]["schemas"];
         assert_eq!(
             schemas["PreferencesPatch"]["additionalProperties"], false,
             "{}",
             schemas["PreferencesPatch"]
         );
-        assert_eq!(schemas["MarkAllRead"]["additionalProperties"], false);
+        for body in ["MarkAllRead", "NotificationSettingsPatch", "ChooseSubscription"] {
+            assert_eq!(schemas[body]["additionalProperties"], false, "{body}");
+        }
     }
 }

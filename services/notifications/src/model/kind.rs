@@ -83,6 +83,11 @@ impl Kind {
         !matches!(self, Self::MemberInvited)
     }
 
+    /// Addressed to the person by somebody: gets through a mute.
+    pub(crate) const fn is_personal(self) -> bool {
+        matches!(self, Self::TaskMentioned | Self::TaskAssigned)
+    }
+
     /// False where another service already sends the mail, so that nobody gets it twice.
     pub(crate) const fn offers(self, channel: Channel) -> bool {
         !matches!((self, channel), (Self::MemberInvited, Channel::Email))
@@ -94,6 +99,16 @@ impl Kind {
 pub(crate) struct Preferences(pub BTreeMap<Kind, Channels>);
 
 impl Preferences {
+    /// Of somebody who subscribed: new tasks are in the inbox unless they were switched off.
+    pub(crate) fn of_subscriber(mut self) -> Self {
+        let on = Channels {
+            in_app: true,
+            email: false,
+        };
+        self.0.entry(Kind::TaskCreated).or_insert(on);
+        self
+    }
+
     pub(crate) fn channels(&self, kind: Kind) -> Channels {
         let chosen = self.0.get(&kind).copied().unwrap_or_else(|| kind.default_channels());
         Channels {

@@ -100,12 +100,7 @@ const MAX_SUBJECT_CHARS: usize = 180;
 /// `link` opens what it is about, `preferences` the page that switches such mails off; times are in the reader's zone.
 pub(crate) fn mail(kind: Kind, content: &Content, time_zone: &str, link: &str, preferences: &str) -> MailText {
     let summary = sentence(kind, content);
-    // A title may hold line breaks; a subject must not.
-    let subject: String = summary
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_SUBJECT_CHARS)
-        .collect();
+    let subject: String = one_line(&summary).chars().take(MAX_SUBJECT_CHARS).collect();
     let mut text = format!("{summary}.\n");
     // Writing to a String cannot fail.
     if let Some(due) = content.due_at {
@@ -126,6 +121,11 @@ pub(crate) fn mail(kind: Kind, content: &Content, time_zone: &str, link: &str, p
         kind.as_str()
     );
     MailText { subject, text }
+}
+
+/// A title may hold line breaks; a subject, or a line of a list, must not.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `Saturday, 21 November 2026, 10:30 (Europe/Berlin)`; UTC when the zone is unknown.

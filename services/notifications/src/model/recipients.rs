@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::ids::UserId;
 
-use super::{Channels, Kind, Preferences};
+use super::{Channels, Choices, Kind, Preferences};
 
 /// What happened to a task, as far as it decides who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +34,10 @@ pub(crate) struct People {
     pub mentioned: BTreeSet<UserId>,
     /// Those who commented before.
     pub participants: BTreeSet<UserId>,
-    /// Those who want to hear of every new task of the project.
-    pub subscribers: BTreeSet<UserId>,
+    /// Those who can read the project, when somebody wants to hear of every new task.
+    pub audience: BTreeSet<UserId>,
+    /// Those who subscribed to the task or its project, and those who muted it.
+    pub choices: Choices,
 }
 
 /// Every reason each person has; what is muted may hide another that is not, so all are kept. Never the actor.
@@ -46,12 +48,18 @@ pub(crate) fn task_recipients(fact: TaskFact, people: &People) -> BTreeMap<UserI
             reasons.entry(user).or_default().insert(kind);
         }
     };
-    let concerned = || people.assignees.iter().chain(&people.creator).chain(&people.participants).copied();
+    let concerned = || {
+        let part = people.assignees.iter().chain(&people.creator).chain(&people.participants);
+        part.chain(&people.choices.subscribed).copied()
+    };
     tell(&mut people.mentioned.iter().copied(), Kind::TaskMentioned);
     match fact {
         TaskFact::Created => {
             tell(&mut people.assignees.iter().copied(), Kind::TaskAssigned);
-            tell(&mut people.subscribers.iter().copied(), Kind::TaskCreated);
+            tell(
+                &mut people.audience.iter().chain(&people.choices.subscribed).copied(),
+                Kind::TaskCreated,
+            );
         }
         TaskFact::Assigned => tell(&mut people.added.iter().copied(), Kind::TaskAssigned),
         TaskFact::Updated => tell(&mut concerned(), Kind::TaskUpdated),
@@ -76,6 +84,7 @@ pub(crate) fn task_recipients(fact: TaskFact, people: &People) -> BTreeMap<UserI
     if let Some(actor) = people.actor {
         reasons.remove(&actor);
     }
+    people.choices.silence(&mut reasons);
     reasons
 }
 
@@ -162,14 +171,15 @@ mod tests {
     fn some_people() -> impl Strategy<Value = People> {
         let one = || proptest::option::of((0_u8..6).prop_map(user));
         (one(), one(), some_users(), some_users(), some_users(), some_users(), some_users()).prop_map(
-            |(actor, creator, assignees, added, mentioned, participants, subscribers)| People {
+            |(actor, creator, assignees, added, mentioned, participants, audience)| People {
                 actor,
                 creator,
                 assignees,
                 added,
                 mentioned,
                 participants,
-                subscribers,
+                audience,
+                choices: Choices::default(),
             },
         )
     }
@@ -198,7 +208,7 @@ mod tests {
         #[test]
         fn nobody_unconcerned_is_told(fact in any_fact(), people in some_people()) {
             let mut known: BTreeSet<UserId> = people.creator.into_iter().collect();
-            for group in [&people.assignees, &people.added, &people.mentioned, &people.participants, &people.subscribers] {
+            for group in [&people.assignees, &people.added, &people.mentioned, &people.participants, &people.audience] {
                 known.extend(group);
             }
             prop_assert!(task_recipients(fact, &people).keys().all(|user| known.contains(user)));
@@ -306,6 +316,33 @@ mod tests {
             let all: BTreeSet<Kind> = sets.iter().flatten().copied().collect();
             prop_assert_eq!(told, Told::choose(&all, &preferences));
         }
+    }
+
+    #[test]
+    fn who_subscribed_takes_part_and_who_muted_hears_only_what_is_addressed_to_them() {
+        let people = People {
+            actor: Some(user(9)),
+            creator: Some(user(1)),
+            assignees: BTreeSet::from([user(2), user(3)]),
+            mentioned: BTreeSet::from([user(3)]),
+            choices: Choices {
+                subscribed: BTreeSet::from([user(4), user(9)]),
+                muted: BTreeSet::from([user(1), user(2), user(3)]),
+            },
+            ..People::default()
+        };
+        let told = task_recipients(TaskFact::Commented, &people);
+        assert_eq!(
+            told,
+            BTreeMap::from([only(user(3), Kind::TaskMentioned), only(user(4), Kind::TaskCommented)])
+        );
+        let told = task_recipients(TaskFact::Created, &people);
+        assert_eq!(
+            told.keys().copied().collect::<Vec<_>>(),
+            vec![user(2), user(3), user(4)],
+            "an assignment is addressed to its assignee"
+        );
+        assert!(!task_recipients(TaskFact::Overdue, &people).contains_key(&user(2)));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Who may still see what: asked of workspaces, at delivery and again at reading.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use contracts::workspaces::{GetMembership, GetProjectAccess, ListMembers, ListProjectAccess};
+use contracts::workspaces::{GetMembership, GetProjectAccess, ListMembers, ListProjectAccess, ProjectAccess};
 use kernel::ids::{ProjectId, UserId, WorkspaceId};
 use kernel::{CallContext, Result};
 use platform::Caller;
@@ -55,26 +55,47 @@ impl NotificationsService {
         Ok(readers)
     }
 
-    /// Parts of the caller's inbox they have lost access to.
-    pub(crate) async fn hidden_scopes(&self, caller: &Caller, user_id: UserId) -> Result<Vec<Scope>> {
-        let ctx = caller.call();
-        let scopes = store::inbox::scopes(&self.db, user_id).await?;
-        let projects = scopes.iter().filter(|scope| scope.project_id.is_some()).count();
-        let readable: Option<HashSet<ProjectId>> = if projects > SINGLE_QUESTIONS {
+    /// Those of `projects` that `user_id` can read.
+    pub(crate) async fn readable_projects(
+        &self,
+        ctx: &CallContext,
+        user_id: UserId,
+        projects: BTreeSet<ProjectId>,
+    ) -> Result<HashMap<ProjectId, ProjectAccess>> {
+        if projects.len() > SINGLE_QUESTIONS {
             let request = ListProjectAccess {
                 user_id,
                 workspace_id: None,
             };
-            let list = self.workspaces.list_project_access(&ctx, request).await?;
-            Some(list.into_iter().map(|access| access.project_id).collect())
-        } else {
-            None
-        };
+            let list = self.workspaces.list_project_access(ctx, request).await?.into_iter();
+            return Ok(list
+                .filter(|access| projects.contains(&access.project_id))
+                .map(|access| (access.project_id, access))
+                .collect());
+        }
+        let mut readable = HashMap::new();
+        for project_id in projects {
+            let request = GetProjectAccess { user_id, project_id };
+            if let Some(access) = self.workspaces.get_project_access(ctx, request).await? {
+                readable.insert(project_id, access);
+            }
+        }
+        Ok(readable)
+    }
+
+    /// Parts of the caller's inbox they have lost access to.
+    pub(crate) async fn hidden_scopes(&self, caller: &Caller, user_id: UserId) -> Result<Vec<Scope>> {
+        let ctx = caller.call();
+        let scopes = store::inbox::scopes(&self.db, user_id).await?;
+        let projects = scopes.iter().filter_map(|scope| scope.project_id).collect();
+        let readable = self.readable_projects(&ctx, user_id, projects).await?;
         let mut hidden = Vec::new();
         for scope in scopes {
-            let visible = match (scope.project_id, &readable) {
-                (Some(project), Some(readable)) => readable.contains(&project),
-                _ => self.can_read(&ctx, user_id, scope).await?,
+            let visible = match scope.project_id {
+                Some(project) => readable
+                    .get(&project)
+                    .is_some_and(|access| access.workspace_id == scope.workspace_id),
+                None => self.is_member(&ctx, user_id, scope.workspace_id).await?,
             };
             if !visible {
                 hidden.push(scope);

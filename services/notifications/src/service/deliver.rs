@@ -6,16 +6,18 @@ use contracts::Envelope;
 use contracts::identity::{GetUsers, UserSummary};
 use contracts::notifications::events::NotificationCreated;
 use contracts::tasks::GetTasks;
-use kernel::ids::{EntityId, NotificationId, ProjectId, TaskId, UserId, WorkspaceId};
+use kernel::ids::{CommentId, EntityId, NotificationId, ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::{CallContext, Result};
 use platform::db::Unit;
 use platform::due::Due;
 use platform::mail::{self, Mail};
 
+use super::digest;
 use crate::NotificationsService;
-use crate::model::{self, Content, Kind, Preferences, Told};
+use crate::model::{self, Content, EmailMode, Kind, Preferences, Told};
 use crate::store;
 use crate::store::inbox::{NotificationRow, OfChange, Scope};
+use crate::store::settings::SettingsRow;
 
 /// Everybody concerned, with all their reasons.
 pub(crate) type Reasons = BTreeMap<UserId, BTreeSet<Kind>>;
@@ -31,6 +33,8 @@ pub(crate) struct Draft<'a> {
     pub content: Content,
     /// Whom the event is about; the others read that person's name.
     pub about: Option<UserId>,
+    /// Who subscribed to the project or the task.
+    pub subscribed: BTreeSet<UserId>,
     /// Set when several events can tell of the same change.
     pub change_key: Option<String>,
 }
@@ -41,6 +45,8 @@ struct Delivery {
     told: Told,
     /// What they have of the same change already.
     before: OfChange,
+    /// Of those who get mails at all; `None`: each at once.
+    settings: Option<SettingsRow>,
 }
 
 impl NotificationsService {
@@ -61,6 +67,7 @@ impl NotificationsService {
         if deliveries.is_empty() {
             return Ok(());
         }
+        self.look_up_settings(&mut deliveries).await?;
         let people = self.people(&ctx, &draft, deliveries.keys().copied()).await?;
         self.complete_content(&ctx, &mut draft, &people).await?;
         for (user_id, delivery) in deliveries {
@@ -87,10 +94,18 @@ impl NotificationsService {
         let chosen = store::preferences::preferences_of_all(&self.db, &users, &kinds).await?;
         let defaults = Preferences::default();
         let deliveries = draft.recipients.iter().filter_map(|(user, reasons)| {
-            let told = Told::choose(reasons, chosen.get(user).unwrap_or(&defaults));
+            let preferences = chosen.get(user).unwrap_or(&defaults);
+            let told = if draft.subscribed.contains(user) {
+                Told::choose(reasons, &preferences.clone().of_subscriber())
+            } else {
+                Told::choose(reasons, preferences)
+            };
             told.kind()?;
-            let before = OfChange::default();
-            Some((*user, Delivery { told, before }))
+            let delivery = Delivery {
+                told,
+                ..Delivery::default()
+            };
+            Some((*user, delivery))
         });
         Ok(deliveries.collect())
     }
@@ -125,6 +140,17 @@ impl NotificationsService {
             delivery.told = delivery.told.news(delivery.before.told);
             delivery.told.kind().is_some()
         });
+        Ok(())
+    }
+
+    async fn look_up_settings(&self, deliveries: &mut BTreeMap<UserId, Delivery>) -> Result<()> {
+        let mailed = deliveries.iter().filter(|(_, delivery)| delivery.told.email.is_some());
+        let mailed: Vec<UserId> = mailed.map(|(user, _)| *user).collect();
+        for (user, settings) in store::settings::of_all(&self.db, &mailed).await? {
+            if let Some(delivery) = deliveries.get_mut(&user) {
+                delivery.settings = Some(settings);
+            }
+        }
         Ok(())
     }
 
@@ -172,11 +198,21 @@ impl NotificationsService {
         let Some(kind) = delivery.told.kind() else {
             return Ok(());
         };
+        let mail = delivery.told.email.filter(|_| self.may_mail(user));
+        let daily = delivery
+            .settings
+            .as_ref()
+            .filter(|settings| settings.email_mode == EmailMode::Daily);
         let mut told = delivery.told;
+        let mut awaits_digest = mail.is_some() && daily.is_some();
         if told.in_app.is_some() {
             // One change is one line in the inbox: a more specific one takes the place of the weaker, and its memory of mails.
             told = told.with(delivery.before.told);
+            awaits_digest |= delivery.before.awaits_digest;
             store::inbox::replace(unit, user.id, &delivery.before.rows);
+        } else if delivery.before.awaits_digest {
+            // And one line in the digest.
+            store::inbox::settle(unit, user.id, &delivery.before.rows);
         }
         let row = NotificationRow {
             id: NotificationId::generate(&*self.toolkit.clock),
@@ -192,7 +228,7 @@ impl NotificationsService {
             created_at: self.toolkit.clock.now(),
             read_at: None,
         };
-        store::inbox::insert(unit, &row, told)?;
+        store::inbox::insert(unit, &row, told, awaits_digest)?;
         if let Some(kind) = delivery.told.in_app {
             unit.emit(&NotificationCreated {
                 notification_id: row.id,
@@ -201,23 +237,21 @@ impl NotificationsService {
                 kind: kind.as_str().to_owned(),
             });
         }
-        if let Some(kind) = delivery.told.email.filter(|_| self.may_mail(user)) {
-            self.schedule_mail(unit, draft, user, kind, &row.content);
+        match (mail, daily) {
+            (Some(_), Some(settings)) => digest::schedule(unit, settings, &user.time_zone, self.toolkit.clock.now()),
+            (Some(kind), None) => self.schedule_mail(unit, draft, user, kind, &row.content),
+            (None, _) => {}
         }
         Ok(())
     }
 
-    fn may_mail(&self, user: &UserSummary) -> bool {
+    pub(crate) fn may_mail(&self, user: &UserSummary) -> bool {
         !user.email.is_empty() && (user.email_verified || !self.config.email_requires_verified)
     }
 
     fn schedule_mail(&self, unit: &mut Unit, draft: &Draft<'_>, user: &UserSummary, kind: Kind, content: &Content) {
         let base = self.config.base_url();
-        let link = match (draft.task_id, content.comment_id) {
-            (Some(task), Some(comment)) => format!("{base}/tasks/{task}#comment-{comment}"),
-            (Some(task), None) => format!("{base}/tasks/{task}"),
-            (None, _) => format!("{base}/workspaces/{}", draft.workspace_id),
-        };
+        let link = link(base, draft.workspace_id, draft.task_id, content.comment_id);
         let text = model::mail(kind, content, &user.time_zone, &link, &format!("{base}/settings/notifications"));
         // Replaces a mail of the same change that still waits: the later reason is the more specific one.
         let change = draft.change_key.clone().unwrap_or_else(|| draft.event.id.to_string());
@@ -233,5 +267,14 @@ impl NotificationsService {
             key: Some(key),
             ..mail::due(&mail, self.toolkit.clock.now())
         });
+    }
+}
+
+/// The page of what a notification is about.
+pub(crate) fn link(base: &str, workspace: WorkspaceId, task: Option<TaskId>, comment: Option<CommentId>) -> String {
+    match (task, comment) {
+        (Some(task), Some(comment)) => format!("{base}/tasks/{task}#comment-{comment}"),
+        (Some(task), None) => format!("{base}/tasks/{task}"),
+        (None, _) => format!("{base}/workspaces/{workspace}"),
     }
 }

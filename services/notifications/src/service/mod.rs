@@ -2,8 +2,11 @@
 
 mod access;
 pub(crate) mod deliver;
+pub(crate) mod digest;
 pub(crate) mod hub;
 pub(crate) mod inbox;
 pub(crate) mod preferences;
+pub(crate) mod settings;
 pub(crate) mod streams;
+pub(crate) mod subscriptions;
 pub(crate) mod views;

@@ -5,7 +5,7 @@ use kernel::ids::{CommentId, InvitationId, NotificationId, ProjectId, TaskId, Us
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{Kind, sentence};
+use crate::model::{EmailMode, Kind, Level, Subject, sentence};
 use crate::store::inbox::NotificationRow;
 
 /// One notification of the caller.
@@ -95,4 +95,53 @@ pub struct ReadAllResult {
     /// How many were unread before.
     #[schema(example = 3)]
     pub marked: u64,
+}
+
+/// How the caller gets the mails about notifications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"email_mode": "daily", "digest_hour": 8, "time_zone": "Europe/Berlin", "next_digest_at": "2026-11-22T07:00:00Z"}))]
+pub struct SettingsView {
+    pub email_mode: EmailMode,
+    /// Hour of the day in `time_zone` at which the digest comes.
+    #[schema(minimum = 0, maximum = 23)]
+    pub digest_hour: u8,
+    /// The caller's own, from the profile.
+    pub time_zone: String,
+    /// When the next digest comes; absent while nothing waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_digest_at: Option<Timestamp>,
+}
+
+/// What the caller chose to hear of a project or a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "subject": "task",
+    "workspace_id": "0192f0c4-7c3e-7d6e-8a1b-2f4c6d8e0a13",
+    "project_id": "0192f0c4-7c3e-7d6e-8a1b-2f4c6d8e0a14",
+    "task_id": "0192f0c4-7c3e-7d6e-8a1b-2f4c6d8e0a15",
+    "key": "ABC-12",
+    "name": "Fix the login",
+    "level": "subscribed",
+    "effective_level": "subscribed",
+    "created_at": "2026-11-21T09:30:00Z"
+}))]
+pub struct SubscriptionView {
+    pub subject: Subject,
+    pub workspace_id: WorkspaceId,
+    /// The project, or that of the task.
+    pub project_id: ProjectId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
+    /// Of the project, such as `ABC`, or of the task, such as `ABC-12`.
+    pub key: String,
+    /// Name of the project, or title of the task.
+    pub name: String,
+    /// What was chosen; absent when nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// What holds: for a task without a choice of its own that of its project. Absent: what concerns the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_level: Option<Level>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
 }

@@ -30,6 +30,7 @@ enum Notifications {
     ReadAt,
     ToldInApp,
     ToldEmail,
+    AwaitsDigest,
 }
 
 use Notifications as N;
@@ -88,13 +89,17 @@ impl FromRow for NotificationRow {
     }
 }
 
-/// When nothing is told in the inbox, the row only remembers the mail.
-pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, told: Told) -> kernel::Result<()> {
+/// When nothing is told in the inbox, the row only remembers the mail. `awaits_digest`: the mail is to be part of the daily digest.
+pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, told: Told, awaits_digest: bool) -> kernel::Result<()> {
     let content = serde_json::to_string(&row.content).map_err(kernel::Error::internal)?;
     unit.insert(
         Query::insert()
             .into_table(N::Table)
-            .columns(COLUMNS.into_iter().chain([N::NeedsAccess, N::InApp, N::ToldInApp, N::ToldEmail]))
+            .columns(
+                COLUMNS
+                    .into_iter()
+                    .chain([N::NeedsAccess, N::InApp, N::ToldInApp, N::ToldEmail, N::AwaitsDigest]),
+            )
             .values_panic([
                 row.id.uuid().into(),
                 row.user_id.uuid().into(),
@@ -112,6 +117,7 @@ pub(crate) fn insert(unit: &mut Unit, row: &NotificationRow, told: Told) -> kern
                 told.in_app.is_some().into(),
                 told.in_app.map(Kind::as_str).into(),
                 told.email.map(Kind::as_str).into(),
+                awaits_digest.into(),
             ])
             .to_owned(),
     );
@@ -272,18 +278,24 @@ pub(crate) async fn find(db: &Db, user_id: UserId, id: NotificationId) -> Result
 pub(crate) struct OfChange {
     pub told: Told,
     pub rows: Vec<NotificationId>,
+    /// One of the rows waits for the digest.
+    pub awaits_digest: bool,
 }
 
-struct ToldRow(NotificationId, UserId, Told);
+/// What stands in `told_in_app` at `index` and in `told_email` behind it.
+fn told(row: &Row<'_>, index: usize) -> Result<Told, DbError> {
+    let kind = |index| row.get::<Option<String>>(index)?.map(|_| row.parse(index)).transpose();
+    Ok(Told {
+        in_app: kind(index)?,
+        email: kind(index + 1)?,
+    })
+}
+
+struct ToldRow(NotificationId, UserId, Told, Option<bool>);
 
 impl FromRow for ToldRow {
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
-        let kind = |index| row.get::<Option<String>>(index)?.map(|_| row.parse(index)).transpose();
-        let told = Told {
-            in_app: kind(2)?,
-            email: kind(3)?,
-        };
-        Ok(Self(row.id(0)?, row.id(1)?, told))
+        Ok(Self(row.id(0)?, row.id(1)?, told(row, 2)?, row.get(4)?))
     }
 }
 
@@ -292,15 +304,16 @@ pub(crate) async fn of_change(db: &Db, change_key: &str) -> Result<HashMap<UserI
     let rows: Vec<ToldRow> = db
         .all(
             Query::select()
-                .columns([N::Id, N::UserId, N::ToldInApp, N::ToldEmail])
+                .columns([N::Id, N::UserId, N::ToldInApp, N::ToldEmail, N::AwaitsDigest])
                 .from(N::Table)
                 .and_where(Expr::col(N::ChangeKey).eq(change_key))
                 .to_owned(),
         )
         .await?;
     let mut all: HashMap<UserId, OfChange> = HashMap::new();
-    for ToldRow(id, user, told) in rows {
+    for ToldRow(id, user, told, awaits_digest) in rows {
         let of = all.entry(user).or_default();
+        of.awaits_digest |= awaits_digest.unwrap_or(false);
         of.told = of.told.with(told);
         of.rows.push(id);
     }
@@ -358,6 +371,53 @@ pub(crate) fn replace(unit: &mut Unit, user_id: UserId, rows: &[NotificationId])
     unit.delete(
         Query::delete()
             .from_table(N::Table)
+            .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
+            .and_where(in_ids(N::Id, rows.iter().copied()))
+            .to_owned(),
+    );
+}
+
+/// One row that waits for its reader's digest.
+#[derive(Debug, Clone)]
+pub(crate) struct AwaitingRow {
+    pub row: NotificationRow,
+    pub told: Told,
+}
+
+impl FromRow for AwaitingRow {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            row: NotificationRow::from_row(row)?,
+            told: told(row, COLUMNS.len())?,
+        })
+    }
+}
+
+/// What waits for a person's digest, oldest first.
+pub(crate) async fn awaiting(db: &Db, user_id: UserId, limit: u64) -> Result<Vec<AwaitingRow>, DbError> {
+    db.all(
+        Query::select()
+            .columns(COLUMNS.into_iter().chain([N::ToldInApp, N::ToldEmail]))
+            .from(N::Table)
+            .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
+            .and_where(Expr::col(N::AwaitsDigest).eq(true))
+            .order_by(N::CreatedAt, Order::Asc)
+            .order_by(N::Id, Order::Asc)
+            .limit(limit)
+            .to_owned(),
+    )
+    .await
+}
+
+/// These rows wait for no digest any more.
+pub(crate) fn settle(unit: &mut Unit, user_id: UserId, rows: &[NotificationId]) {
+    if rows.is_empty() {
+        return;
+    }
+    unit.update(
+        Query::update()
+            .table(N::Table)
+            .value(N::AwaitsDigest, false)
             .and_where(Expr::col(N::UserId).eq(user_id.uuid()))
             .and_where(in_ids(N::Id, rows.iter().copied()))
             .to_owned(),

@@ -5,6 +5,8 @@ pub(crate) mod inbox;
 pub(crate) mod participants;
 pub(crate) mod preferences;
 pub(crate) mod purge;
+pub(crate) mod settings;
+pub(crate) mod subscriptions;
 
 use kernel::ids::{EntityId, Uuid};
 use sea_query::{Expr, ExprTrait, IntoColumnRef, SimpleExpr};

@@ -1,7 +1,7 @@
 //! Erasing what belongs to a workspace or to one project of it, in portions.
 
 use kernel::ids::{EntityId, NotificationId, ProjectId, TaskId, Uuid, WorkspaceId};
-use platform::db::{Db, DbError, FromRow, Row, Unit};
+use platform::db::{Db, DbError, Unit};
 use sea_query::{Expr, ExprTrait, Iden, Query, SelectStatement, SimpleExpr};
 
 use super::in_ids;
@@ -11,10 +11,12 @@ use super::in_ids;
 enum Doomed {
     Notifications,
     TaskParticipants,
+    NotificationSubscriptions,
     EventLog,
     EventCounters,
     Id,
     TaskId,
+    SubjectId,
     Seq,
     WorkspaceId,
     ProjectId,
@@ -48,31 +50,26 @@ pub(crate) struct Portion {
     pub notifications: Vec<NotificationId>,
     /// Tasks somebody commented on.
     pub tasks: Vec<TaskId>,
+    /// Projects and tasks somebody subscribed to or muted.
+    pub subjects: Vec<Uuid>,
     /// Numbers in the event log.
     pub entries: Vec<i64>,
 }
 
 impl Portion {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.notifications.is_empty() && self.tasks.is_empty() && self.entries.is_empty()
-    }
-}
-
-struct Key(Uuid);
-
-impl FromRow for Key {
-    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
-        row.get(0).map(Self)
+        self.notifications.is_empty() && self.tasks.is_empty() && self.subjects.is_empty() && self.entries.is_empty()
     }
 }
 
 /// At most `limit` of each kind.
 pub(crate) async fn portion(db: &Db, area: Area, limit: u64) -> Result<Portion, DbError> {
-    let notifications: Vec<Key> = db.all(area.keys(D::Notifications, D::Id, limit)).await?;
-    let tasks: Vec<Key> = db.all(area.keys(D::TaskParticipants, D::TaskId, limit)).await?;
+    let notifications: Vec<Uuid> = db.all(area.keys(D::Notifications, D::Id, limit)).await?;
+    let tasks: Vec<Uuid> = db.all(area.keys(D::TaskParticipants, D::TaskId, limit)).await?;
     Ok(Portion {
-        notifications: notifications.into_iter().map(|key| NotificationId::from_uuid(key.0)).collect(),
-        tasks: tasks.into_iter().map(|key| TaskId::from_uuid(key.0)).collect(),
+        notifications: notifications.into_iter().map(NotificationId::from_uuid).collect(),
+        tasks: tasks.into_iter().map(TaskId::from_uuid).collect(),
+        subjects: db.all(area.keys(D::NotificationSubscriptions, D::SubjectId, limit)).await?,
         entries: db.all(area.keys(D::EventLog, D::Seq, limit)).await?,
     })
 }
@@ -92,6 +89,12 @@ pub(crate) fn erase(unit: &mut Unit, area: Area, portion: &Portion) {
     }
     if !portion.tasks.is_empty() {
         from(D::TaskParticipants, in_ids(D::TaskId, portion.tasks.iter().copied()));
+    }
+    if !portion.subjects.is_empty() {
+        from(
+            D::NotificationSubscriptions,
+            Expr::col(D::SubjectId).is_in(portion.subjects.iter().copied()),
+        );
     }
     if !portion.entries.is_empty() {
         from(D::EventLog, Expr::col(D::Seq).is_in(portion.entries.iter().copied()));

@@ -1,10 +1,12 @@
 //! The service on a real database, with the other services faked.
 
+mod digest;
 mod inbox;
 mod news;
 mod prepare;
 mod reasons;
 mod streams;
+mod subscriptions;
 
 use std::sync::Arc;
 use std::time::Duration;

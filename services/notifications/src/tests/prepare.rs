@@ -6,9 +6,10 @@ use kernel::ids::{EntityId, EventId, NotificationId, ProjectId, TaskId, UserId, 
 use testkit::FixedClock;
 
 use crate::SCHEMA;
-use crate::model::{Channels, Content, Kind, Told};
+use crate::error::NOT_FOUND;
+use crate::model::{Channels, Content, EmailMode, Kind, Level, Subject, Told};
 use crate::store::inbox::{Filter, NotificationRow, Scope};
-use crate::store::{event_log, inbox, participants, preferences, purge};
+use crate::store::{event_log, inbox, participants, preferences, purge, settings, subscriptions};
 
 #[tokio::test]
 async fn the_engine_accepts_every_statement_of_the_store() {
@@ -60,6 +61,15 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         creator_id: None,
         version: 1,
     };
+    let subscription = subscriptions::SubscriptionRow {
+        user_id: user,
+        subject_id: task.uuid(),
+        subject: Subject::Task,
+        workspace_id: workspace,
+        project_id: project,
+        level: Level::Muted,
+        created_at: now,
+    };
     let on = Channels { in_app: true, email: true };
     testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
         let _ = event_log::after(db, workspace, 0, 10).await;
@@ -77,11 +87,13 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         let _ = inbox::find(db, user, id).await;
         let _ = inbox::of_change(db, "change").await;
         let _ = inbox::scopes(db, user).await;
-        inbox::insert(unit, &row, Told::default()).expect("json");
+        inbox::insert(unit, &row, Told::default(), true).expect("json");
         inbox::set_read(unit, user, id, Some(now));
         inbox::read_all(unit, user, Some(workspace), now, now);
         inbox::dismiss(unit, user, id, now);
         inbox::replace(unit, user, &[id]);
+        let _ = inbox::awaiting(db, user, 10).await;
+        inbox::settle(unit, user, &[id]);
         inbox::erase_old(unit, now, now);
         inbox::erase_user(unit, user);
 
@@ -99,6 +111,37 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         preferences::reset(unit, user, Kind::TaskCreated);
         preferences::erase_user(unit, user);
 
+        let _ = settings::find(db, user).await;
+        let _ = settings::of_all(db, &[user]).await;
+        let _ = settings::read(unit, user);
+        for (mode_named, hour_named) in [(true, true), (true, false), (false, true)] {
+            settings::put(unit, user, (EmailMode::Daily, mode_named), (8, hour_named), now);
+        }
+        settings::set_next_digest(unit, user, Some(now));
+        settings::take_digest(unit, user, now, NOT_FOUND);
+        settings::erase_user(unit, user);
+
+        let chosen = subscriptions::Filter {
+            level: Some(Level::Muted),
+            subject: Some(Subject::Task),
+            workspace_id: Some(workspace),
+            hidden: vec![project],
+        };
+        let subject = task.uuid();
+        for filter in [&subscriptions::Filter::default(), &chosen] {
+            let _ = subscriptions::list(db, user, filter, None, 10).await;
+            let _ = subscriptions::list(db, user, filter, Some((1, subject)), 10).await;
+        }
+        let _ = subscriptions::of_task(db, project, task).await;
+        let _ = subscriptions::find(db, user, [subject; 2]).await;
+        let _ = subscriptions::read(unit, user, [subject; 2]);
+        let _ = subscriptions::count(db, user).await;
+        let _ = subscriptions::scopes(db, user).await;
+        subscriptions::put(unit, &subscription);
+        subscriptions::delete(unit, user, subject);
+        subscriptions::erase_member(unit, workspace, user, now);
+        subscriptions::erase_user(unit, user);
+
         for project_id in [None, Some(project)] {
             let area = purge::Area {
                 workspace_id: workspace,
@@ -111,6 +154,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
                 &purge::Portion {
                     notifications: vec![id],
                     tasks: vec![task],
+                    subjects: vec![subject],
                     entries: vec![1],
                 },
             );
