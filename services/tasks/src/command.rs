@@ -8,6 +8,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::model::recurrence::Trigger;
 use crate::model::{LabelId, Priority, StateId, Status};
 use crate::view::Visibility;
 
@@ -323,4 +324,22 @@ pub struct UpdateView {
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     pub is_default: Field<bool>,
+}
+
+/// How a task shall recur.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"rule": "FREQ=WEEKLY;BYDAY=MO", "trigger": "schedule"}))]
+pub struct SetRecurrence {
+    /// A recurrence rule (RFC 5545) with FREQ=DAILY, WEEKLY, MONTHLY or YEARLY and INTERVAL, COUNT or UNTIL, BYMONTH,
+    /// BYMONTHDAY, BYYEARDAY, BYDAY, BYSETPOS, WKST. The task's due date is its first occurrence.
+    #[schema(max_length = 500, example = "FREQ=WEEKLY;BYDAY=MO")]
+    pub rule: String,
+    /// `completion` when left out.
+    #[serde(default)]
+    pub trigger: Option<Trigger>,
+    /// The zone in which the days and the time of day are meant; the workspace's when left out.
+    #[serde(default)]
+    #[schema(schema_with = kernel::time::time_zone_schema)]
+    pub time_zone: Option<String>,
 }

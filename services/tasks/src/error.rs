@@ -42,6 +42,14 @@ pub(crate) enum TasksError {
     TooManyRelations,
     #[error("Too many tasks hang together by such relations to find out whether this one closes a cycle.")]
     RelationGraphTooLarge,
+    #[error("The task does not recur.")]
+    RecurrenceNotFound,
+    #[error("Only a task that is due can recur.")]
+    RecurrenceNeedsDue,
+    #[error("The series has gone on to another task; change that one.")]
+    RecurrenceNotCurrent,
+    #[error("The series has no further occurrence.")]
+    RecurrenceOver,
     #[error("There is no such view.")]
     ViewNotFound,
     #[error("Only who made a shared view can make it personal.")]
@@ -83,6 +91,10 @@ impl TasksError {
             Self::RelationCycle => (Conflict, "tasks.relation.cycle"),
             Self::TooManyRelations => (Conflict, "tasks.relation.too_many"),
             Self::RelationGraphTooLarge => (Conflict, "tasks.relation.graph_too_large"),
+            Self::RecurrenceNotFound => (NotFound, "tasks.recurrence.not_found"),
+            Self::RecurrenceNeedsDue => (Conflict, "tasks.recurrence.due_required"),
+            Self::RecurrenceNotCurrent => (Conflict, "tasks.recurrence.not_current"),
+            Self::RecurrenceOver => (Conflict, "tasks.recurrence.over"),
             Self::ViewNotFound => (NotFound, "tasks.view.not_found"),
             Self::NotViewOwner => (Forbidden, "tasks.view.not_owner"),
             Self::TooManyViews => (Conflict, "tasks.view.too_many"),

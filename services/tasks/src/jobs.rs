@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::TasksService;
+use crate::model::recurrence::RecurrenceId;
 use crate::service::{Change, Draft};
 use crate::store;
 use crate::store::tasks::Reminder;
@@ -26,6 +27,10 @@ const OVERDUE: &str = "tasks.overdue";
 const UNASSIGN: &str = "tasks.unassign_member";
 const UNASSIGN_LOST: &str = "tasks.unassign_lost";
 const PURGE: &str = "tasks.purge_workspace";
+const RECUR: &str = "tasks.recur";
+
+/// When to ask again what is impossible now.
+pub(crate) const TOMORROW: Duration = Duration::from_secs(86_400);
 
 /// Rows per unit of the clean-ups: short transactions, whatever the size of the workspace.
 const CHUNK: u64 = 100;
@@ -67,6 +72,20 @@ pub(crate) fn unschedule_reminders(unit: &mut Unit, task_id: TaskId) {
     unit.unschedule(OVERDUE, &key(task_id, "overdue"));
 }
 
+/// Replaces what was scheduled for the series before.
+pub(crate) fn schedule_recur(unit: &mut Unit, series: RecurrenceId, at: Timestamp) {
+    unit.schedule(Due {
+        kind: RECUR,
+        key: Some(series.to_string()),
+        payload: json!({ "recurrence_id": series }),
+        run_at: at,
+    });
+}
+
+pub(crate) fn unschedule_recur(unit: &mut Unit, series: RecurrenceId) {
+    unit.unschedule(RECUR, &series.to_string());
+}
+
 pub(crate) fn schedule_unassign(unit: &mut Unit, workspace_id: WorkspaceId, user_id: UserId, now: Timestamp) {
     unit.schedule(Due {
         kind: UNASSIGN,
@@ -103,6 +122,7 @@ pub(crate) fn handlers(service: &Arc<TasksService>) -> Vec<Arc<dyn DueHandler>> 
         Arc::new(Unassign(service.clone())),
         Arc::new(UnassignLost(service.clone())),
         Arc::new(Purge(service.clone())),
+        Arc::new(Recur(service.clone())),
     ]
 }
 
@@ -309,6 +329,26 @@ impl DueHandler for Purge {
     }
 }
 
+#[derive(Debug, Deserialize)]
+struct Series {
+    recurrence_id: RecurrenceId,
+}
+
+/// Makes the next task of a series.
+struct Recur(Arc<TasksService>);
+
+#[async_trait]
+impl DueHandler for Recur {
+    fn kind(&self) -> &'static str {
+        RECUR
+    }
+
+    async fn run(&self, item: &DueItem) -> Result<()> {
+        let Series { recurrence_id } = read(item)?;
+        self.0.recur(&caller(&self.0, item), recurrence_id).await
+    }
+}
+
 /// Erases tasks whose time to be restored is over.
 pub(crate) struct PurgeDeleted(pub Arc<TasksService>);
 
@@ -335,6 +375,7 @@ impl Sweep for PurgeDeleted {
             }
             let mut unit = Unit::new(&Caller::system(clock, "tasks-purge"));
             store::purge::delete_expired(&mut unit, &ids, deadline);
+            store::purge::delete_stranded_series(&mut unit, &ids);
             service.db.apply(unit).await?;
         }
     }

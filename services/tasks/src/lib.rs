@@ -6,6 +6,7 @@
 //! - `status` is always the meaning of the task's state; a state never changes its meaning.
 //! - Sub-tasks lie in the project of their parent, form no cycle and at most five levels.
 //! - Going along `blocks` never leads back to where one came from, and neither does going along `duplicates`.
+//! - A series of recurring tasks has one present task; each occurrence makes at most one.
 //! - Every change writes rows, history, search terms, events and reminders in one [`platform::db::Unit`]; a change
 //!   that changes nothing writes nothing and announces nothing.
 //!
@@ -43,7 +44,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "tasks",
-    migrations: platform::migrations!["0001_init", "0002_search", "0003_relations", "0004_views"],
+    migrations: platform::migrations!["0001_init", "0002_search", "0003_relations", "0004_views", "0005_recurrences"],
     unique_rules: &[
         UniqueRule {
             constraint: "task_states_name_unique",

@@ -201,6 +201,10 @@ fn task_rows() -> Vec<Row> {
         row("PUT", "/v1/tasks/{task_id}/assignees/{user_id}", Collaborator),
         row("DELETE", "/v1/tasks/{task_id}/assignees/{user_id}", Collaborator),
         row("GET", "/v1/tasks/{task_id}/activity", Viewer),
+        row("GET", "/v1/tasks/{task_id}/recurrence", Viewer),
+        row("PUT", "/v1/tasks/{task_id}/recurrence", Collaborator).body(json!({ "rule": "FREQ=DAILY" })),
+        row("DELETE", "/v1/tasks/{task_id}/recurrence", Collaborator),
+        row("POST", "/v1/tasks/{task_id}/recurrence/skip", Collaborator),
         row("GET", "/v1/tasks/{task_id}/relations", Viewer),
         row("PUT", "/v1/tasks/{task_id}/relations/{relation}/{other_id}", Collaborator),
         row("DELETE", "/v1/tasks/{task_id}/relations/{relation}/{other_id}", Collaborator),
@@ -288,9 +292,14 @@ impl World {
         let create = async |path: &str, body: Value| owner.post(path, body).await.expect(StatusCode::CREATED);
         let task = create(
             &format!("/v1/projects/{project}/tasks"),
-            json!({ "title": "Turn", "assignee_ids": [viewer.user_id] }),
+            json!({ "title": "Turn", "assignee_ids": [viewer.user_id], "due_date": "2030-01-01" }),
         )
         .await;
+        let recurrence = format!("/v1/tasks/{}/recurrence", task.id());
+        owner
+            .put(&recurrence, json!({ "rule": "FREQ=WEEKLY" }))
+            .await
+            .expect(StatusCode::OK);
         let second = owner.task(&project, "Return").await;
         let comment = create(&format!("/v1/tasks/{}/comments", task.id()), json!({ "body": "Round and round" })).await;
         let label = create(&format!("{base}/labels"), json!({ "name": "bug", "color": "#cc3333" })).await;

@@ -2,6 +2,7 @@
 
 mod comments;
 mod labels;
+mod recurrence;
 mod relations;
 mod states;
 mod tasks;
@@ -29,6 +30,12 @@ pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
         .routes(routes!(verbs::assign_task, verbs::unassign_task))
         .routes(routes!(relations::list_relations))
         .routes(routes!(relations::relate_tasks, relations::unrelate_tasks))
+        .routes(routes!(
+            recurrence::get_recurrence,
+            recurrence::set_recurrence,
+            recurrence::end_recurrence
+        ))
+        .routes(routes!(recurrence::skip_occurrence))
         .routes(routes!(comments::list_comments, comments::create_comment))
         .routes(routes!(comments::get_comment, comments::update_comment, comments::delete_comment))
         .routes(routes!(comments::list_activity))

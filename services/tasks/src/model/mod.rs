@@ -3,7 +3,9 @@
 pub(crate) mod due;
 pub(crate) mod mentions;
 pub(crate) mod position;
+pub(crate) mod recurrence;
 pub(crate) mod relation;
+pub(crate) mod rrule;
 pub(crate) mod saved;
 pub(crate) mod terms;
 pub(crate) mod text;
@@ -152,6 +154,8 @@ pub(crate) struct Task {
     pub completed_at: Option<Timestamp>,
     pub archived_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
+    /// The series it is a task of.
+    pub recurrence_id: Option<recurrence::RecurrenceId>,
     /// The task whose deletion took this one with it; the task's own id when it was deleted itself.
     pub deleted_with: Option<TaskId>,
     /// Sorted.

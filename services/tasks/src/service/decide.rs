@@ -162,6 +162,7 @@ impl<'a> Decider<'a> {
             archived_at: None,
             deleted_at: None,
             deleted_with: None,
+            recurrence_id: None,
             assignee_ids,
             label_ids,
         };

@@ -174,12 +174,13 @@ impl Draft {
         }
         self.announce(old, new, &lines, (added, removed), mentioned);
         for line in lines {
-            // Where a card lies on the board is no history.
-            if line.field != Some("position") {
+            // Where a card lies on the board is no history, and how a task recurs has its own line.
+            if !matches!(line.field, Some("position" | "recurrence_id")) {
                 self.record(new, line.kind, line.field, line.old, line.new);
             }
         }
         self.remind(Some(old), new);
+        self.recur(old, new);
     }
 
     fn announce(&mut self, old: &Task, new: &Task, lines: &[Line], (added, removed): (Vec<UserId>, Vec<UserId>), mentioned: Vec<UserId>) {
@@ -289,6 +290,17 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// A task of a series that is closed, restored or taken out of the archive may have a successor to make.
+    fn recur(&mut self, old: &Task, new: &Task) {
+        let stands = |task: &Task| task.is_live() && task.archived_at.is_none();
+        let closed = new.status.is_closed() && !old.status.is_closed();
+        if let Some(series) = new.recurrence_id.filter(|_| stands(new) && (closed || !stands(old))) {
+            jobs::schedule_recur(&mut self.unit, series, self.now);
+        }
+    }
+}
+
 /// What a task adds to its parent's counters: itself, and 1 when done.
 fn contribution(task: &Task) -> Option<(TaskId, i32)> {
     let parent = task.parent_id.filter(|_| task.is_live())?;
@@ -351,6 +363,7 @@ fn differences(old: &Task, new: &Task) -> Vec<Line> {
     line("updated", Some("assignee_ids"), json!(old.assignee_ids), json!(new.assignee_ids));
     line("updated", Some("label_ids"), json!(old.label_ids), json!(new.label_ids));
     line("updated", Some("parent_id"), json!(old.parent_id), json!(new.parent_id));
+    line("updated", Some("recurrence_id"), json!(old.recurrence_id), json!(new.recurrence_id));
     line("updated", Some("position"), json!(old.position), json!(new.position));
     let archived = if new.archived_at.is_some() { "archived" } else { "unarchived" };
     line(archived, None, json!(old.archived_at), json!(new.archived_at));

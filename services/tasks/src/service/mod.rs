@@ -7,6 +7,7 @@ mod decide;
 mod draft;
 mod labels;
 pub(crate) mod list;
+mod recurrence;
 mod refold;
 mod relations;
 mod settings;

@@ -7,6 +7,7 @@ pub(crate) mod labels;
 pub(crate) mod list;
 pub(crate) mod people;
 pub(crate) mod purge;
+pub(crate) mod recurrences;
 pub(crate) mod refold;
 pub(crate) mod relations;
 pub(crate) mod search;

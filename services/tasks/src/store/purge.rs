@@ -33,6 +33,21 @@ pub(crate) fn delete_expired(unit: &mut Unit, ids: &[TaskId], deadline: Timestam
     unit.delete(delete);
 }
 
+/// Series whose present task is gone have nothing to go on from.
+pub(crate) fn delete_stranded_series(unit: &mut Unit, ids: &[TaskId]) {
+    let gone = Query::select()
+        .column("id")
+        .from("tasks")
+        .and_where(Expr::col("id").is_in(padded(ids.iter().copied())))
+        .take();
+    let delete = Query::delete()
+        .from_table("task_recurrences")
+        .and_where(Expr::col("task_id").is_in(padded(ids.iter().copied())))
+        .and_where(Expr::col("task_id").not_in_subquery(gone))
+        .take();
+    unit.delete(delete);
+}
+
 /// Some tasks of a workspace, or of one project of it.
 pub(crate) async fn list_in(db: &Db, workspace_id: WorkspaceId, project_id: Option<ProjectId>, limit: u64) -> Result<Vec<TaskId>, DbError> {
     let select = Query::select()
@@ -56,7 +71,14 @@ pub(crate) fn delete_tasks(unit: &mut Unit, workspace_id: WorkspaceId, ids: &[Ta
 
 /// What remains of a workspace once its tasks are gone.
 pub(crate) fn delete_settings(unit: &mut Unit, workspace_id: WorkspaceId) {
-    for table in ["labels", "task_states", "task_views", "task_projects", "task_workspaces"] {
+    for table in [
+        "labels",
+        "task_states",
+        "task_views",
+        "task_recurrences",
+        "task_projects",
+        "task_workspaces",
+    ] {
         let delete = Query::delete()
             .from_table(table)
             .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
@@ -67,7 +89,7 @@ pub(crate) fn delete_settings(unit: &mut Unit, workspace_id: WorkspaceId) {
 
 /// What remains of a project once its tasks are gone.
 pub(crate) fn delete_project(unit: &mut Unit, workspace_id: WorkspaceId, project_id: ProjectId) {
-    for table in ["task_views", "task_projects"] {
+    for table in ["task_views", "task_recurrences", "task_projects"] {
         let delete = Query::delete()
             .from_table(table)
             .and_where(Expr::col("workspace_id").eq(id(workspace_id)))

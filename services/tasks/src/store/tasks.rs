@@ -9,7 +9,7 @@ use super::{id, id_opt, micros, micros_opt, padded};
 use crate::model::{Due, Place, Priority, Task, due, terms};
 
 /// In the order [`Task::from_row`] reads.
-pub(crate) const COLUMNS: [&str; 24] = [
+pub(crate) const COLUMNS: [&str; 25] = [
     "id",
     "workspace_id",
     "project_id",
@@ -34,6 +34,7 @@ pub(crate) const COLUMNS: [&str; 24] = [
     "archived_at",
     "deleted_at",
     "deleted_with",
+    "recurrence_id",
 ];
 
 pub(crate) const PARENT_GONE: Guard = Guard::conflict(
@@ -83,6 +84,7 @@ impl FromRow for Task {
             archived_at: row.get(21)?,
             deleted_at: row.get(22)?,
             deleted_with: row.id_opt(23)?,
+            recurrence_id: row.id_opt(24)?,
             assignee_ids: Vec::new(),
             label_ids: Vec::new(),
         })
@@ -201,7 +203,7 @@ pub(crate) fn insert_numbered(unit: &mut Unit, task: &Task, project_key: &str) {
     unit.insert(Query::insert().into_table("tasks").columns(columns).values_panic(values).take());
 }
 
-fn mutable(task: &Task) -> [(&'static str, Expr); 16] {
+fn mutable(task: &Task) -> [(&'static str, Expr); 17] {
     let due_at = task.due.map(|due| due.at);
     [
         ("title", task.title.as_str().into()),
@@ -220,6 +222,7 @@ fn mutable(task: &Task) -> [(&'static str, Expr); 16] {
         ("archived_at", micros_opt(task.archived_at).into()),
         ("deleted_at", micros_opt(task.deleted_at).into()),
         ("deleted_with", id_opt(task.deleted_with).into()),
+        ("recurrence_id", id_opt(task.recurrence_id).into()),
     ]
 }
 

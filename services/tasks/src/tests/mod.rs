@@ -8,6 +8,7 @@ mod lists;
 mod pages;
 mod prepare;
 mod reactions;
+mod recurrence;
 mod relations;
 mod search;
 mod settings;

@@ -9,13 +9,16 @@ use serde_json::Value;
 use testkit::FixedClock;
 
 use crate::SCHEMA;
+use crate::model::recurrence::{Recurrence, RecurrenceId, Trigger};
 use crate::model::relation::Edge;
 use crate::model::saved::{SavedView, ViewId};
 use crate::model::terms::{self, Word};
 use crate::model::{ActivityId, Comment, Due, Label, LabelId, Priority, State, StateId, Status, Task};
 use crate::store::list::{Archived, Filter, Named, Parent, Place, Sort, SortKey, TextFilter};
 use crate::store::tasks::{BoardScope, Counts, Reminder};
-use crate::store::{activity, comments, labels, list, people, purge, refold, relations, search, states, tasks, terms as index, views};
+use crate::store::{
+    activity, comments, labels, list, people, purge, recurrences, refold, relations, search, states, tasks, terms as index, views,
+};
 
 const GUARD: Guard = Guard::conflict("test", "A guard of the test.");
 
@@ -64,6 +67,7 @@ fn things() -> Things {
         archived_at: None,
         deleted_at: None,
         deleted_with: None,
+        recurrence_id: None,
         assignee_ids: vec![user],
         label_ids: vec![label_id],
     };
@@ -370,6 +374,27 @@ async fn related(things: &Things, db: &Db, unit: &mut Unit) {
     relations::insert(unit, &row);
     relations::delete(unit, &row, GUARD);
     relations::grow_graph(unit, workspace, 1, GUARD);
+    let (first, time) = Recurrence::occurrence(Due::moment(task.created_at), "UTC");
+    let series = Recurrence {
+        id: RecurrenceId(task.id.0),
+        workspace_id: workspace,
+        project_id: things.project,
+        task_id: task.id,
+        rule: "FREQ=DAILY".into(),
+        trigger: Trigger::Schedule,
+        time_zone: "UTC".into(),
+        first,
+        time,
+        current: first,
+        creator_id: None,
+        ended_at: None,
+        version: 1,
+        created_at: task.created_at,
+        updated_at: task.created_at,
+    };
+    let _ = recurrences::find(db, series.id).await;
+    recurrences::insert(unit, &series);
+    recurrences::update(unit, &series, 1, GUARD);
 }
 
 async fn clean_up(things: &Things, db: &Db, unit: &mut Unit) {
@@ -379,6 +404,7 @@ async fn clean_up(things: &Things, db: &Db, unit: &mut Unit) {
         let _ = purge::list_in(db, workspace, project, 10).await;
     }
     purge::delete_expired(unit, &[task.id], task.created_at);
+    purge::delete_stranded_series(unit, &[task.id]);
     purge::delete_tasks(unit, workspace, &[task.id]);
     purge::delete_settings(unit, workspace);
     purge::delete_project(unit, workspace, project);

@@ -1,8 +1,10 @@
 //! What the API shows.
 
+mod recurrence;
 mod relations;
 mod saved;
 
+pub use recurrence::RecurrenceView;
 pub use relations::{RelatedTaskView, RelationList, RelationView};
 pub use saved::{SavedViewList, SavedViewView, Visibility};
 
@@ -14,6 +16,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{ObjectBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::model::recurrence::RecurrenceId;
 use crate::model::{ActivityId, Comment, Label, LabelId, Priority, State, StateId, Status, Task, human_key};
 use crate::store::activity::Activity;
 
@@ -24,7 +27,7 @@ use crate::store::activity::Activity;
     "project_id": "01910000-0000-7000-8000-000000000002", "title": "Write the release notes", "description": "For **1.0**.",
     "state_id": "01910000-0000-7000-8000-000000000010", "status": "open", "priority": "high", "due_date": "2026-12-24",
     "due_at": "2026-12-24T22:59:59.999999Z", "assignee_ids": ["01910000-0000-7000-8000-000000000021"],
-    "label_ids": ["01910000-0000-7000-8000-000000000031"], "parent_id": null, "position": "0643c1b2a3d4e5004280",
+    "label_ids": ["01910000-0000-7000-8000-000000000031"], "parent_id": null, "recurrence_id": null, "position": "0643c1b2a3d4e5004280",
     "creator_id": "01910000-0000-7000-8000-000000000021", "comment_count": 2, "subtask_count": 3, "subtask_done_count": 1,
     "version": 4, "created_at": "2026-11-21T09:30:00Z", "updated_at": "2026-11-21T09:30:00Z", "completed_at": null,
     "archived_at": null, "deleted_at": null
@@ -54,6 +57,8 @@ pub struct TaskView {
     pub assignee_ids: Vec<UserId>,
     pub label_ids: Vec<LabelId>,
     pub parent_id: Option<TaskId>,
+    /// The series it is a task of; see `GET /v1/tasks/{task_id}/recurrence`.
+    pub recurrence_id: Option<RecurrenceId>,
     /// Orders the tasks of a project; compare as text. Changed only through `PUT /v1/tasks/{task_id}/position`.
     pub position: String,
     /// Absent for tasks that no person created.
@@ -85,7 +90,7 @@ pub struct TaskView {
 }
 
 /// The members of [`TaskView`] that `fields=` may name.
-pub(crate) const TASK_FIELDS: [&str; 26] = [
+pub(crate) const TASK_FIELDS: [&str; 27] = [
     "id",
     "key",
     "number",
@@ -101,6 +106,7 @@ pub(crate) const TASK_FIELDS: [&str; 26] = [
     "assignee_ids",
     "label_ids",
     "parent_id",
+    "recurrence_id",
     "position",
     "creator_id",
     "comment_count",
@@ -132,6 +138,7 @@ impl TaskView {
             assignee_ids: task.assignee_ids,
             label_ids: task.label_ids,
             parent_id: task.parent_id,
+            recurrence_id: task.recurrence_id,
             position: task.position,
             creator_id: task.creator_id,
             comment_count: task.comment_count,
