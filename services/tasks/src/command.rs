@@ -343,3 +343,21 @@ pub struct SetRecurrence {
     #[schema(schema_with = kernel::time::time_zone_schema)]
     pub time_zone: Option<String>,
 }
+
+/// A new calendar feed.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "My tasks"}))]
+pub struct CreateFeed {
+    /// What calendars call it.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
+    pub name: String,
+    /// Filters in the words of `GET /v1/tasks`, as of a saved view; open tasks assigned to oneself when left out.
+    #[serde(default)]
+    #[schema(max_length = 2000, example = "assignee=me&status=open,in_progress")]
+    pub query: Option<String>,
+}

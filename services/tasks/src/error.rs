@@ -50,6 +50,10 @@ pub(crate) enum TasksError {
     RecurrenceNotCurrent,
     #[error("The series has no further occurrence.")]
     RecurrenceOver,
+    #[error("There is no such feed.")]
+    FeedNotFound,
+    #[error("You have as many feeds as one can have; revoke one first.")]
+    TooManyFeeds,
     #[error("There is no such view.")]
     ViewNotFound,
     #[error("Only who made a shared view can make it personal.")]
@@ -95,6 +99,8 @@ impl TasksError {
             Self::RecurrenceNeedsDue => (Conflict, "tasks.recurrence.due_required"),
             Self::RecurrenceNotCurrent => (Conflict, "tasks.recurrence.not_current"),
             Self::RecurrenceOver => (Conflict, "tasks.recurrence.over"),
+            Self::FeedNotFound => (NotFound, "tasks.feed.not_found"),
+            Self::TooManyFeeds => (Conflict, "tasks.feed.too_many"),
             Self::ViewNotFound => (NotFound, "tasks.view.not_found"),
             Self::NotViewOwner => (Forbidden, "tasks.view.not_owner"),
             Self::TooManyViews => (Conflict, "tasks.view.too_many"),

@@ -44,7 +44,14 @@ use utoipa_axum::router::OpenApiRouter;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "tasks",
-    migrations: platform::migrations!["0001_init", "0002_search", "0003_relations", "0004_views", "0005_recurrences"],
+    migrations: platform::migrations![
+        "0001_init",
+        "0002_search",
+        "0003_relations",
+        "0004_views",
+        "0005_recurrences",
+        "0006_feeds"
+    ],
     unique_rules: &[
         UniqueRule {
             constraint: "task_states_name_unique",

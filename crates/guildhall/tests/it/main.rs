@@ -27,6 +27,7 @@ mod second_factor;
 mod smoke;
 mod strictness;
 mod tasks_details;
+mod tasks_features;
 mod tasks_http;
 mod webhooks;
 mod workspaces_flow;

@@ -186,6 +186,10 @@ fn project_rows() -> Vec<Row> {
 fn task_rows() -> Vec<Row> {
     vec![
         row("GET", "/v1/tasks", SignedIn),
+        row("GET", "/v1/me/calendar-feeds", SignedIn),
+        row("POST", "/v1/me/calendar-feeds", SignedIn).body(json!({ "name": "Mine" })),
+        row("DELETE", "/v1/me/calendar-feeds/{feed_id}", Own),
+        row("GET", "/v1/calendar/{token}", Public),
         row("POST", "/v1/tasks/batch", Collaborator).body(json!({ "operations": [{ "op": "complete", "task_id": "$task" }] })),
         row("GET", "/v1/projects/{project_id}/tasks", Viewer),
         row("POST", "/v1/projects/{project_id}/tasks", Collaborator).body(json!({ "title": "New" })),
@@ -306,6 +310,8 @@ impl World {
         let state = create(&format!("{base}/states"), json!({ "name": "In review", "status": "in_progress" })).await;
         let view = json!({ "name": "Open", "query": "status=open", "visibility": "shared" });
         let view = create(&format!("{base}/views"), view).await;
+        let feed = viewer.post("/v1/me/calendar-feeds", json!({ "name": "Mine" })).await;
+        let feed = feed.expect(StatusCode::CREATED);
         let invitation = create(&format!("{base}/invitations"), json!({ "role": "viewer" })).await;
         let webhook = create(
             &format!("{base}/webhooks"),
@@ -342,6 +348,7 @@ impl World {
             ("other", second["id"].as_str().expect("an id").to_owned()),
             ("relation", "blocks".to_owned()),
             ("comment", comment.id()),
+            ("feed", feed.id()),
             ("view", view.id()),
             ("label", label.id()),
             ("state", state.id()),
@@ -407,7 +414,7 @@ fn refusal(access: Access, who: &str) -> Option<StatusCode> {
         Public => return None,
         _ if who == "nobody" => return Some(StatusCode::UNAUTHORIZED),
         SignedIn | Pending => return None,
-        // Notification, session and API key are the viewer's.
+        // Notification, session, API key and calendar feed are the viewer's.
         Own => return (who != "viewer").then_some(StatusCode::NOT_FOUND),
         Admin => return (who != "administrator").then_some(StatusCode::FORBIDDEN),
         Viewer => 0,

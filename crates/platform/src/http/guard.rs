@@ -153,6 +153,8 @@ fn acceptable(path: &str, headers: &HeaderMap) -> bool {
     }
     let kinds: &[&str] = if path == "/v1/events" {
         &["text/event-stream", "text/*", "*/*"]
+    } else if path.starts_with("/v1/calendar/") {
+        &["text/calendar", "text/*", "*/*"]
     } else {
         &["application/json", "application/*", "*/*", "application/problem+json"]
     };

@@ -1,6 +1,7 @@
 //! Routes: parse, call the service, render.
 
 mod comments;
+mod feeds;
 mod labels;
 mod recurrence;
 mod relations;
@@ -46,5 +47,8 @@ pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
         .routes(routes!(views::list_views, views::create_view))
         .routes(routes!(views::get_view, views::update_view, views::delete_view))
         .routes(routes!(views::list_view_tasks))
+        .routes(routes!(feeds::list_feeds, feeds::create_feed))
+        .routes(routes!(feeds::delete_feed))
+        .routes(routes!(feeds::read_feed))
         .with_state(service)
 }

@@ -1,6 +1,8 @@
 //! What a task is: entities, closed sets and limits. Pure; no I/O.
 
 pub(crate) mod due;
+pub(crate) mod feed;
+pub(crate) mod ics;
 pub(crate) mod mentions;
 pub(crate) mod position;
 pub(crate) mod recurrence;

@@ -205,7 +205,7 @@ impl TasksService {
     }
 }
 
-fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter {
+pub(super) fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter {
     let user = |person: &Person| match person {
         Person::Me => Some(me),
         Person::User(id) => Some(*id),

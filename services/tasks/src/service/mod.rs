@@ -5,6 +5,7 @@ mod board;
 mod comments;
 mod decide;
 mod draft;
+mod feeds;
 mod labels;
 pub(crate) mod list;
 mod recurrence;

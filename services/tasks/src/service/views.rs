@@ -276,7 +276,7 @@ fn apply_patch(old: &SavedView, command: UpdateView) -> Result<SavedView> {
 }
 
 /// The query must be one that the list would accept now; what it names need not exist, as in the list.
-fn checked_query(query: &str, project_id: Option<ProjectId>, errors: &mut Vec<FieldError>) -> String {
+pub(super) fn checked_query(query: &str, project_id: Option<ProjectId>, errors: &mut Vec<FieldError>) -> String {
     let query = query.trim().trim_start_matches('?');
     if query.chars().count() > MAX_QUERY {
         errors.push(FieldError::new(

@@ -3,6 +3,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod comments;
+pub(crate) mod feeds;
 pub(crate) mod labels;
 pub(crate) mod list;
 pub(crate) mod people;

@@ -3,6 +3,7 @@
 mod batches;
 mod boards;
 mod comments;
+mod feeds;
 mod lifecycle;
 mod lists;
 mod pages;

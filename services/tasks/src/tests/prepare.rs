@@ -9,6 +9,7 @@ use serde_json::Value;
 use testkit::FixedClock;
 
 use crate::SCHEMA;
+use crate::model::feed::{Feed, FeedId};
 use crate::model::recurrence::{Recurrence, RecurrenceId, Trigger};
 use crate::model::relation::Edge;
 use crate::model::saved::{SavedView, ViewId};
@@ -318,6 +319,17 @@ async fn settings(things: &Things, db: &Db, unit: &mut Unit) {
     views::update(unit, &view, 1);
     views::clear_default(unit, &view, now);
     views::delete(unit, &view);
+    let feed = Feed {
+        id: FeedId(things.user.0),
+        user_id: things.user,
+        name: "Mine".into(),
+        query: String::new(),
+        created_at: now,
+    };
+    let _ = feeds::list(db, things.user, 10).await;
+    let _ = feeds::find_by_token(db, "hash").await;
+    feeds::insert(unit, &feed, "hash");
+    feeds::delete(unit, things.user, feed.id, GUARD);
 }
 
 async fn around_a_task(things: &Things, db: &Db, unit: &mut Unit) {

@@ -43,6 +43,8 @@ pub(super) struct Neighbour {
     pub private: Mutex<HashSet<ProjectId>>,
     pub strict: Mutex<bool>,
     pub zone: Mutex<String>,
+    /// Accounts that are locked or deleted.
+    pub inactive: Mutex<Vec<UserId>>,
 }
 
 impl Neighbour {
@@ -124,7 +126,7 @@ impl Identity for Neighbour {
                 name: format!("Person {id}"),
                 time_zone: "UTC".into(),
                 locale: "en".into(),
-                active: true,
+                active: !self.inactive.lock().unwrap().contains(&id),
             })
             .collect())
     }

@@ -1,9 +1,11 @@
 //! What the API shows.
 
+mod feeds;
 mod recurrence;
 mod relations;
 mod saved;
 
+pub use feeds::{FeedList, FeedView, NewFeedView};
 pub use recurrence::RecurrenceView;
 pub use relations::{RelatedTaskView, RelationList, RelationView};
 pub use saved::{SavedViewList, SavedViewView, Visibility};
