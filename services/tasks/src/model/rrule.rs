@@ -201,8 +201,10 @@ impl Rule {
     /// What the rule leaves open comes from the first occurrence (RFC 5545: "information … is taken from DTSTART").
     fn is_implied(&self, anchor: Date, day: Date) -> bool {
         let days_given = !self.month_days.is_empty() || !self.year_days.is_empty() || !self.weekdays.is_empty();
+        if days_given {
+            return true;
+        }
         match self.frequency {
-            _ if days_given => true,
             Frequency::Daily => true,
             Frequency::Weekly => day.weekday() == anchor.weekday(),
             Frequency::Monthly => day.day() == anchor.day(),

@@ -18,7 +18,7 @@ use crate::model::{ActivityId, Comment, Due, Label, LabelId, Priority, State, St
 use crate::store::list::{Archived, Filter, Named, Parent, Place, Sort, SortKey, TextFilter};
 use crate::store::tasks::{BoardScope, Counts, Reminder};
 use crate::store::{
-    activity, comments, labels, list, people, purge, recurrences, refold, relations, search, states, tasks, terms as index, views,
+    activity, comments, feeds, labels, list, people, purge, recurrences, refold, relations, search, states, tasks, terms as index, views,
 };
 
 const GUARD: Guard = Guard::conflict("test", "A guard of the test.");
