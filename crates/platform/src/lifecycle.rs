@@ -202,6 +202,11 @@ struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
 }
 
+/// Ends with the first SIGTERM or SIGINT, whose name it gives: for commands that take back what they began.
+pub async fn stop_signal() -> std::io::Result<&'static str> {
+    Ok(StopSignals::new()?.next().await)
+}
+
 #[cfg(unix)]
 impl StopSignals {
     fn new() -> std::io::Result<Self> {

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use platform::db::transfer::Transfer;
 use platform::db::{Db, DbConfig, Engine, Migration, Schema};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -171,7 +172,13 @@ async fn seed_sqlite(folder: &Path, schemas: &[Schema]) {
                 .expect("the template opens");
             db.migrate().await.expect("the migrations run");
             let copy = scratch.path().join("copy");
-            db.copy_to(&copy).await.expect("the template is copied");
+            let mut template = Transfer::read(&DbConfig::default(), scratch.path(), &[*schema])
+                .await
+                .expect("the template is read");
+            template
+                .copy_file(schema.service, &copy, |_, _| {})
+                .await
+                .expect("the template is copied");
             templates.insert(key.clone(), std::fs::read(copy).expect("the template is read"));
         }
         let file = folder.join(format!("{}.sqlite3", schema.service));

@@ -178,6 +178,14 @@ impl DbConfig {
         })
     }
 
+    /// The folder of the SQLite files; an error for a server.
+    pub fn sqlite_folder(&self, data_dir: &std::path::Path) -> Result<PathBuf, String> {
+        match self.target(data_dir)? {
+            Target::Sqlite(folder) => Ok(folder),
+            Target::Postgres(_) | Target::Mysql(_) => Err("database.url names a server, not a folder of SQLite files".to_owned()),
+        }
+    }
+
     pub(super) fn target(&self, data_dir: &std::path::Path) -> Result<Target, String> {
         let from_file = match &self.url_file {
             Some(file) => Some(std::fs::read_to_string(file).map_err(|error| format!("database.url_file: {}: {error}", file.display()))?),

@@ -87,8 +87,15 @@ impl Migration {
     }
 }
 
-/// What is left to do, in order. Refuses a history that differs from the code.
-pub(super) fn plan(schema: &Schema, engine: Engine, recorded: &[Recorded]) -> Result<Vec<Pending>, DbError> {
+impl Recorded {
+    /// `component/name`.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.component, self.name)
+    }
+}
+
+/// What is left to do, in order; of `only` (`component/name`) when given. Refuses a history that differs from the code.
+pub(super) fn plan(schema: &Schema, engine: Engine, recorded: &[Recorded], only: Option<&[String]>) -> Result<Vec<Pending>, DbError> {
     let components: [(&'static str, &'static [Migration]); 2] = [("platform", crate::MIGRATIONS), (schema.service, schema.migrations)];
     let mut pending = Vec::new();
     for (component, migrations) in components {
@@ -106,6 +113,7 @@ pub(super) fn plan(schema: &Schema, engine: Engine, recorded: &[Recorded]) -> Re
             }
             match row {
                 Some(row) if row.finished => {}
+                None if only.is_some_and(|only| !only.contains(&format!("{component}/{}", migration.name))) => {}
                 row => pending.push(Pending {
                     component,
                     name: migration.name,
@@ -120,19 +128,23 @@ pub(super) fn plan(schema: &Schema, engine: Engine, recorded: &[Recorded]) -> Re
     Ok(pending)
 }
 
+fn find(schema: &Schema, row: &Recorded) -> Option<&'static Migration> {
+    let known = match row.component.as_str() {
+        "platform" => crate::MIGRATIONS,
+        component if component == schema.service => schema.migrations,
+        _ => &[],
+    };
+    known.iter().find(|migration| migration.name == row.name)
+}
+
+/// Whether the program has this migration, with the text that ran.
+pub(super) fn is_known(schema: &Schema, engine: Engine, row: &Recorded) -> bool {
+    find(schema, row).is_some_and(|migration| checksum(migration.sql(engine)) == row.checksum)
+}
+
 /// Migrations in the database that this program does not know: it is older than the database.
 pub(super) fn unknown(schema: &Schema, recorded: &[Recorded]) -> Option<String> {
-    recorded
-        .iter()
-        .find(|row| {
-            let known = if row.component == "platform" {
-                crate::MIGRATIONS
-            } else {
-                schema.migrations
-            };
-            !known.iter().any(|migration| migration.name == row.name)
-        })
-        .map(|row| format!("{}/{}", row.component, row.name))
+    recorded.iter().find(|row| find(schema, row).is_none()).map(Recorded::label)
 }
 
 pub(super) fn refuse_unknown(schema: &Schema, recorded: &[Recorded]) -> Result<(), DbError> {

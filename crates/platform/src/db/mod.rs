@@ -20,9 +20,10 @@ mod row;
 mod sqlite;
 mod statement;
 mod tls;
+pub mod transfer;
 mod unit;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -200,8 +201,8 @@ impl Db {
         let now = SystemClock.now();
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.migrate(now).await,
-            Backend::Postgres(postgres) => postgres.migrate(now).await,
-            Backend::Mysql(mysql) => mysql.migrate(now).await,
+            Backend::Postgres(postgres) => postgres.migrate(now, None).await,
+            Backend::Mysql(mysql) => mysql.migrate(now, None).await,
         }
     }
 
@@ -229,22 +230,6 @@ impl Db {
             Backend::Sqlite(sqlite) => sqlite.read(move |connection| sqlite::prepare(connection, &sql, &schema)).await,
             Backend::Postgres(postgres) => postgres.prepare(&sql).await,
             Backend::Mysql(mysql) => mysql.prepare(&sql).await,
-        }
-    }
-
-    /// Where the SQLite file lies, for backup.
-    pub fn sqlite_path(&self) -> Option<PathBuf> {
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => Some(sqlite.path.to_path_buf()),
-            Backend::Postgres(_) | Backend::Mysql(_) => None,
-        }
-    }
-
-    /// Writes a consistent copy of the SQLite file to a path that does not exist yet; other engines have their own tools.
-    pub async fn copy_to(&self, path: &Path) -> Result<(), DbError> {
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.copy_to(path.to_owned()).await,
-            Backend::Postgres(_) | Backend::Mysql(_) => Err(DbError::Other("only SQLite databases are copied as a file".to_owned())),
         }
     }
 

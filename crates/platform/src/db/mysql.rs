@@ -30,7 +30,7 @@ pub(super) struct Mysql {
     plain: Option<Pool>,
     /// Without a database: migrations create it.
     bare: Opts,
-    database: String,
+    pub database: String,
     schema: Schema,
     acquire: Duration,
     /// The server gives up first; this is for a network that swallows the answer.
@@ -121,7 +121,7 @@ impl Mysql {
         Ok(rows)
     }
 
-    async fn select(&self, connection: &mut impl Queryable, sql: &Sql, rows: &mut dyn Collect) -> Result<(), DbError> {
+    pub async fn select(&self, connection: &mut impl Queryable, sql: &Sql, rows: &mut dyn Collect) -> Result<(), DbError> {
         let found: Vec<mysql_async::Row> = connection
             .exec(sql.text.as_str(), bind(&sql.values)?)
             .await
@@ -211,7 +211,7 @@ impl Mysql {
         }
     }
 
-    fn classify(&self, error: mysql_async::Error) -> DbError {
+    pub fn classify(&self, error: mysql_async::Error) -> DbError {
         match error {
             mysql_async::Error::Server(error) => {
                 let message = || format!("{} ({})", error.message, error.code);
@@ -264,21 +264,20 @@ fn ssl_options(mode: SslMode, config: &DbConfig) -> Result<SslOpts, DbError> {
         .with_root_certs(roots.into_iter().map(|root| root.as_ref().to_vec().into()).collect()))
 }
 
+pub(super) fn value(plain: Plain<'_>) -> MysqlValue {
+    match plain {
+        Plain::Null => MysqlValue::NULL,
+        Plain::Bool(value) => MysqlValue::Int(i64::from(value)),
+        Plain::Int(value) => MysqlValue::Int(value),
+        Plain::Float(value) => MysqlValue::Double(value),
+        Plain::Text(value) => MysqlValue::Bytes(value.as_bytes().to_vec()),
+        Plain::Bytes(value) => MysqlValue::Bytes(value.to_vec()),
+        Plain::Uuid(value) => MysqlValue::Bytes(value.as_bytes().to_vec()),
+    }
+}
+
 fn bind(values: &[Value]) -> Result<Params, DbError> {
-    let values: Vec<_> = values
-        .iter()
-        .map(|value| {
-            Ok(match plain(value)? {
-                Plain::Null => MysqlValue::NULL,
-                Plain::Bool(value) => MysqlValue::Int(i64::from(value)),
-                Plain::Int(value) => MysqlValue::Int(value),
-                Plain::Float(value) => MysqlValue::Double(value),
-                Plain::Text(value) => MysqlValue::Bytes(value.as_bytes().to_vec()),
-                Plain::Bytes(value) => MysqlValue::Bytes(value.to_vec()),
-                Plain::Uuid(value) => MysqlValue::Bytes(value.as_bytes().to_vec()),
-            })
-        })
-        .collect::<Result<_, DbError>>()?;
+    let values: Vec<_> = values.iter().map(|given| plain(given).map(value)).collect::<Result<_, DbError>>()?;
     Ok(if values.is_empty() {
         Params::Empty
     } else {
@@ -313,10 +312,10 @@ impl Mysql {
             None => Vec::new(),
         };
         self.leave(connection).await;
-        migrate::plan(&self.schema, Engine::Mysql, &recorded)
+        migrate::plan(&self.schema, Engine::Mysql, &recorded, None)
     }
 
-    async fn bare_connection(&self) -> Result<Conn, DbError> {
+    pub async fn bare_connection(&self) -> Result<Conn, DbError> {
         let connected = tokio::time::timeout(self.acquire, Conn::new(self.bare.clone())).await;
         match connected.map_err(|_| DbError::Timeout)? {
             Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if self.plain.is_some() => {
@@ -332,13 +331,13 @@ impl Mysql {
         entered.map_err(|error| self.classify(error))
     }
 
-    async fn leave(&self, connection: Conn) {
+    pub async fn leave(&self, connection: Conn) {
         if let Err(error) = connection.disconnect().await {
             tracing::debug!(%error, "closing a MySQL connection");
         }
     }
 
-    async fn recorded(&self, connection: &mut Conn) -> Result<Vec<Recorded>, DbError> {
+    pub async fn recorded(&self, connection: &mut Conn) -> Result<Vec<Recorded>, DbError> {
         let rows: Vec<(String, String, String, i64, Option<i64>)> =
             connection.query(migrate::RECORDED).await.map_err(|error| self.classify(error))?;
         Ok(rows
@@ -353,8 +352,8 @@ impl Mysql {
             .collect())
     }
 
-    /// Under a named lock that ends with the connection.
-    pub async fn migrate(&self, now: Timestamp) -> Result<MigrationReport, DbError> {
+    /// All pending migrations, of `only` when given, under a named lock that ends with the connection.
+    pub async fn migrate(&self, now: Timestamp, only: Option<&[String]>) -> Result<MigrationReport, DbError> {
         let mut connection = self.bare_connection().await?;
         let classify = |error| self.classify(error);
         // Servers know no limit for DDL that would help; a big table simply takes its time.
@@ -379,7 +378,7 @@ impl Mysql {
         let recorded = self.recorded(&mut connection).await?;
         migrate::refuse_unknown(&self.schema, &recorded)?;
         let mut report = MigrationReport::default();
-        for pending in migrate::plan(&self.schema, Engine::Mysql, &recorded)? {
+        for pending in migrate::plan(&self.schema, Engine::Mysql, &recorded, only)? {
             self.apply_migration(&mut connection, &pending, now).await?;
             report.applied.push(pending.label());
         }

@@ -1,6 +1,6 @@
 //! PostgreSQL: a unit is one pipelined round trip from BEGIN to COMMIT.
 
-mod value;
+pub(super) mod value;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -93,7 +93,7 @@ impl Postgres {
         (status.size, status.available)
     }
 
-    async fn session(&self) -> Result<Session, DbError> {
+    pub async fn session(&self) -> Result<Session, DbError> {
         let client = self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(_) => DbError::Timeout,
             PoolError::Backend(error) => self.classify(&error),
@@ -306,7 +306,7 @@ impl Postgres {
         self.classify(error)
     }
 
-    fn classify(&self, error: &tokio_postgres::Error) -> DbError {
+    pub fn classify(&self, error: &tokio_postgres::Error) -> DbError {
         let Some(database) = error.as_db_error() else {
             return value::classify(error);
         };
@@ -339,18 +339,18 @@ fn text(step: &Step) -> String {
     }
 }
 
-fn references<'a>(values: &'a [Bound<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+pub(super) fn references<'a>(values: &'a [Bound<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
 /// A pooled connection that goes back only when nothing is under way on it; else it is closed, and the server rolls back.
-struct Session {
+pub(super) struct Session {
     client: Option<Object>,
-    clean: bool,
+    pub clean: bool,
 }
 
 impl Session {
-    fn client(&self) -> Result<&Object, DbError> {
+    pub fn client(&self) -> Result<&Object, DbError> {
         self.client
             .as_ref()
             .ok_or_else(|| DbError::Other("a connection was used after its end".to_owned()))
@@ -396,10 +396,10 @@ impl Postgres {
         } else {
             Vec::new()
         };
-        migrate::plan(&self.schema, Engine::Postgres, &recorded)
+        migrate::plan(&self.schema, Engine::Postgres, &recorded, None)
     }
 
-    async fn recorded(&self, session: &Session) -> Result<Vec<Recorded>, DbError> {
+    pub async fn recorded(&self, session: &Session) -> Result<Vec<Recorded>, DbError> {
         let rows = session
             .client()?
             .query(migrate::RECORDED, &[])
@@ -417,8 +417,8 @@ impl Postgres {
             .collect())
     }
 
-    /// All pending migrations in one transaction, under an advisory lock that ends with it.
-    pub async fn migrate(&self, now: Timestamp) -> Result<MigrationReport, DbError> {
+    /// All pending migrations, of `only` when given, in one transaction, under an advisory lock that ends with it.
+    pub async fn migrate(&self, now: Timestamp, only: Option<&[String]>) -> Result<MigrationReport, DbError> {
         let mut session = self.session().await?;
         session.clean = false;
         let name = &self.name;
@@ -434,7 +434,7 @@ impl Postgres {
         let recorded = self.recorded(&session).await?;
         migrate::refuse_unknown(&self.schema, &recorded)?;
         let mut report = MigrationReport::default();
-        for pending in migrate::plan(&self.schema, Engine::Postgres, &recorded)? {
+        for pending in migrate::plan(&self.schema, Engine::Postgres, &recorded, only)? {
             let failed = |error: tokio_postgres::Error| DbError::Other(format!("migration {}: {}", pending.label(), self.classify(&error)));
             client.batch_execute(pending.sql).await.map_err(failed)?;
             let insert = "INSERT INTO schema_migrations (component, name, checksum, statements, finished_at) VALUES ($1, $2, $3, 0, $4)";

@@ -1,7 +1,7 @@
 //! SQLite: one writer thread that commits in groups, a few readers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +37,6 @@ enum Job {
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
     reader: mpsc::Sender<Read>,
-    pub path: Arc<PathBuf>,
     patience: Duration,
     schema: Schema,
 }
@@ -62,7 +61,6 @@ impl Sqlite {
         Ok(Self {
             writer,
             reader,
-            path: Arc::new(path),
             patience: config.acquire_timeout(),
             schema,
         })
@@ -308,7 +306,7 @@ fn command(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.raw_execute().map(drop)
 }
 
-struct Bound<'a>(Plain<'a>);
+pub(super) struct Bound<'a>(pub Plain<'a>);
 
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -335,7 +333,7 @@ fn execute(connection: &Connection, sql: &Sql, schema: &Schema) -> Result<usize,
 }
 
 /// Hands each row to `each` until it answers false.
-fn select(
+pub(super) fn select(
     connection: &Connection,
     sql: &Sql,
     schema: &Schema,
@@ -388,56 +386,51 @@ const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
 ) STRICT";
 
 impl Sqlite {
-    pub async fn copy_to(&self, path: PathBuf) -> Result<(), DbError> {
-        let schema = self.schema;
-        let path = path
-            .into_os_string()
-            .into_string()
-            .map_err(|_| DbError::Other("the path is not UTF-8".to_owned()))?;
-        self.exclusive(move |connection| {
-            let copied = connection.execute("VACUUM INTO ?1", [path]);
-            copied.map(drop).map_err(|error| classify(error, &schema))
-        })
-        .await
-    }
-
     pub async fn pending(&self) -> Result<Vec<Pending>, DbError> {
         let schema = self.schema;
-        self.read(move |connection| migrate::plan(&schema, Engine::Sqlite, &recorded(connection, &schema)?))
+        self.read(move |connection| migrate::plan(&schema, Engine::Sqlite, &recorded(connection, &schema)?, None))
             .await
     }
 
     /// All pending migrations in one transaction that keeps other processes out.
     pub async fn migrate(&self, now: Timestamp) -> Result<MigrationReport, DbError> {
         let schema = self.schema;
-        self.exclusive(move |connection| {
-            let classify = |error| classify(error, &schema);
-            connection.execute_batch("BEGIN EXCLUSIVE").map_err(classify)?;
-            connection.execute_batch(MIGRATIONS_TABLE).map_err(classify)?;
-            let recorded = recorded(connection, &schema)?;
-            migrate::refuse_unknown(&schema, &recorded)?;
-            let mut report = MigrationReport::default();
-            for pending in migrate::plan(&schema, Engine::Sqlite, &recorded)? {
-                connection
-                    .execute_batch(pending.sql)
-                    .map_err(|error| DbError::Other(format!("migration {}: {error}", pending.label())))?;
-                connection
-                    .execute(
-                        "INSERT INTO schema_migrations (component, name, checksum, statements, finished_at) VALUES (?1, ?2, ?3, 0, ?4)",
-                        (pending.component, pending.name, &pending.checksum, now.as_micros()),
-                    )
-                    .map_err(classify)?;
-                report.applied.push(pending.label());
-            }
-            // After a failure above the writer loop rolls back.
-            connection.execute_batch("COMMIT").map_err(classify)?;
-            Ok(report)
-        })
-        .await
+        // After a failure the writer loop rolls back.
+        self.exclusive(move |connection| migrate_connection(connection, &schema, now, None))
+            .await
     }
 }
 
-fn recorded(connection: &Connection, schema: &Schema) -> Result<Vec<Recorded>, DbError> {
+/// The pending migrations, of `only` when given. After a failure the transaction is still open.
+pub(super) fn migrate_connection(
+    connection: &mut Connection,
+    schema: &Schema,
+    now: Timestamp,
+    only: Option<&[String]>,
+) -> Result<MigrationReport, DbError> {
+    let classify = |error| classify(error, schema);
+    connection.execute_batch("BEGIN EXCLUSIVE").map_err(classify)?;
+    connection.execute_batch(MIGRATIONS_TABLE).map_err(classify)?;
+    let recorded = recorded(connection, schema)?;
+    migrate::refuse_unknown(schema, &recorded)?;
+    let mut report = MigrationReport::default();
+    for pending in migrate::plan(schema, Engine::Sqlite, &recorded, only)? {
+        connection
+            .execute_batch(pending.sql)
+            .map_err(|error| DbError::Other(format!("migration {}: {error}", pending.label())))?;
+        connection
+            .execute(
+                "INSERT INTO schema_migrations (component, name, checksum, statements, finished_at) VALUES (?1, ?2, ?3, 0, ?4)",
+                (pending.component, pending.name, &pending.checksum, now.as_micros()),
+            )
+            .map_err(classify)?;
+        report.applied.push(pending.label());
+    }
+    connection.execute_batch("COMMIT").map_err(classify)?;
+    Ok(report)
+}
+
+pub(super) fn recorded(connection: &Connection, schema: &Schema) -> Result<Vec<Recorded>, DbError> {
     let classify = |error| classify(error, schema);
     let exists = connection
         .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'", [], |row| {

@@ -8,4 +8,5 @@ mod migrations;
 mod outage;
 mod probe;
 mod replies;
+mod transfer;
 mod units;

@@ -10,7 +10,7 @@ use crate::db::statement::{Plain, plain};
 
 type Encoded = Result<IsNull, Box<dyn std::error::Error + Sync + Send>>;
 
-pub(super) struct Bound<'a>(Plain<'a>);
+pub(in crate::db) struct Bound<'a>(pub Plain<'a>);
 
 impl std::fmt::Debug for Bound<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Bound<'_> {
     }
 }
 
-pub(super) fn bind(values: &[Value]) -> Result<Vec<Bound<'_>>, DbError> {
+pub(in crate::db) fn bind(values: &[Value]) -> Result<Vec<Bound<'_>>, DbError> {
     values.iter().map(|value| plain(value).map(Bound)).collect()
 }
 
