@@ -5,6 +5,7 @@
 //! | [`db`] | one query language (sea-query) on three engines, the [`db::Unit`], migrations |
 //! | [`events`] | outbox, relay, inbox |
 //! | [`due`] | due work: mails, reminders, sweeps |
+//! | [`check`] | invariants as data, for `guildhall verify` |
 //! | [`http`] | problem+json, authentication, paging, idempotency, limits, OpenAPI |
 //! | [`service`] | the [`service::Service`] trait that the binary composes |
 //! | [`admission`], [`bulkhead`] | bounded places with a bounded queue |
@@ -15,6 +16,7 @@
 
 pub mod admission;
 pub mod bulkhead;
+pub mod check;
 pub mod config;
 pub mod context;
 pub mod db;

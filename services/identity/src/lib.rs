@@ -12,6 +12,7 @@
 //! Events out: [`contracts::identity::events`]. Events in: none.
 
 mod api;
+mod checks;
 mod config;
 mod error;
 #[expect(
@@ -35,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::jobs::{CleanUp, FlushKeyUses, RotateKeys, SendMail};
 
+pub use checks::CHECKS;
 pub use config::{ApiKeyConfig, Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 

@@ -14,6 +14,7 @@
 //! **Events in**: tasks, workspaces, identity (see [`events`]). **Events out**: `notifications.notification_created.v1`.
 //! **Calls**: workspaces (access), identity (names, addresses, sessions), tasks (keys).
 
+mod checks;
 mod config;
 mod error;
 mod events;
@@ -36,6 +37,7 @@ use platform::events::Consumer;
 use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use checks::CHECKS;
 pub use config::Config;
 
 /// Tables of this service.

@@ -26,7 +26,7 @@ const DUE_SOON: &str = "tasks.due_soon";
 const OVERDUE: &str = "tasks.overdue";
 const UNASSIGN: &str = "tasks.unassign_member";
 const UNASSIGN_LOST: &str = "tasks.unassign_lost";
-const PURGE: &str = "tasks.purge_workspace";
+pub(crate) const PURGE: &str = "tasks.purge_workspace";
 const RECUR: &str = "tasks.recur";
 
 /// When to ask again what is impossible now.

@@ -15,6 +15,7 @@
 //! `workspaces.workspace_purged.v1` (everything).
 
 mod api;
+mod checks;
 mod command;
 mod config;
 mod error;
@@ -30,6 +31,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use checks::CHECKS;
 pub use config::Config;
 pub use service::TasksService;
 

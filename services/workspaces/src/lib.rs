@@ -11,6 +11,7 @@
 
 mod api;
 mod cache;
+mod checks;
 mod config;
 mod error;
 mod events;
@@ -41,6 +42,7 @@ use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
 
 use cache::MembershipCache;
+pub use checks::CHECKS;
 pub use config::Config;
 
 /// What the database of this service is made of.

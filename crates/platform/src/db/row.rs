@@ -17,7 +17,7 @@ pub enum Row<'a> {
 
 /// A column in the few forms that all three drivers know.
 #[derive(Debug)]
-enum Cell<'a> {
+pub(super) enum Cell<'a> {
     Null,
     Int(i64),
     Float(f64),
@@ -59,7 +59,32 @@ impl Row<'_> {
             .map_err(|error: T::Err| decode(index, error.to_string()))
     }
 
-    fn cell(&self, index: usize) -> Result<Cell<'_>, DbError> {
+    /// Every column, for people: ids as UUIDs, other bytes in hexadecimal, NULL as a dash.
+    pub fn texts(&self) -> Result<Vec<String>, DbError> {
+        let columns = match self {
+            Self::Sqlite(row) => row.as_ref().column_count(),
+            Self::Postgres(row) => row.len(),
+            Self::Mysql(row) => row.len(),
+        };
+        let text = |index| {
+            Ok(match self.cell(index)? {
+                Cell::Null => "-".to_owned(),
+                Cell::Int(number) => number.to_string(),
+                Cell::Float(number) => number.to_string(),
+                Cell::Text(text) => text.to_owned(),
+                // MySQL calls text bytes too; a byte of our ids' variant is never the whole of a character.
+                Cell::Bytes(bytes) => match (Uuid::from_slice(bytes), std::str::from_utf8(bytes)) {
+                    (Ok(id), _) if id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122 => id.to_string(),
+                    (_, Ok(text)) => text.to_owned(),
+                    (Ok(id), _) => id.to_string(),
+                    _ => data_encoding::HEXLOWER.encode(bytes),
+                },
+            })
+        };
+        (0..columns).map(text).collect()
+    }
+
+    pub(super) fn cell(&self, index: usize) -> Result<Cell<'_>, DbError> {
         match self {
             Self::Sqlite(row) => {
                 let value = row.get_ref(index).map_err(|error| decode(index, error.to_string()))?;
