@@ -13,7 +13,8 @@ use kernel::cursor::CursorCodec;
 use kernel::time::SharedClock;
 use kernel::{Result, SystemClock};
 use notifications::NotificationsService;
-use platform::db::Db;
+use platform::check::Check;
+use platform::db::{Db, Schema};
 use platform::due::{DueRunner, spawn_sweep};
 use platform::events::{Relay, RetentionSweep};
 use platform::http::auth::{AuthConfig, Authenticator};
@@ -47,6 +48,19 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("notifications", "inbox, mails, live events"),
     ("webhooks", "events sent to other programs"),
 ];
+
+/// What each service keeps, and what must hold of it.
+pub const KEPT: &[(Schema, &[Check])] = &[
+    (identity::SCHEMA, identity::CHECKS),
+    (workspaces::SCHEMA, workspaces::CHECKS),
+    (tasks::SCHEMA, tasks::CHECKS),
+    (notifications::SCHEMA, notifications::CHECKS),
+];
+
+/// The databases of an installation.
+pub fn schemas() -> Vec<Schema> {
+    KEPT.iter().map(|(schema, _)| *schema).collect()
+}
 
 /// Checks `--target`. Today every process hosts all services: the calls between them stay in process.
 pub fn check_targets(targets: &[String]) -> Result<(), String> {

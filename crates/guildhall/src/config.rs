@@ -90,6 +90,14 @@ impl ServerConfig {
         }
     }
 
+    /// The installation's secret, if it has one already.
+    pub fn existing_secret(&self) -> kernel::Result<Option<[u8; 32]>> {
+        match &self.secret {
+            Some(_) => self.installation_secret().map(Some),
+            None => secret::load(&self.data_dir),
+        }
+    }
+
     fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.secret.as_ref().is_some_and(|text| secret::parse(text.expose()).is_none()) {

@@ -1,5 +1,6 @@
 //! The one place that names every service: composition, configuration, command line.
 
+pub mod backup;
 pub mod cli;
 pub mod compose;
 pub mod config;

@@ -11,31 +11,51 @@ use hmac::Mac;
 use kernel::mac::hmac_sha256;
 use kernel::{Error, Result};
 
-/// Reads the key file, or makes it (mode 0600) when absent.
-pub fn load_or_create(data_dir: &Path) -> Result<[u8; 32]> {
-    let path = data_dir.join("secret.key");
+/// Name of the key file in the data folder.
+pub const FILE: &str = "secret.key";
+
+/// Reads the key file; `None` when there is none.
+pub fn load(data_dir: &Path) -> Result<Option<[u8; 32]>> {
+    let path = data_dir.join(FILE);
     match std::fs::read_to_string(&path) {
-        Ok(text) => parse(text.trim()).ok_or_else(|| Error::internal(format!("{} does not hold 32 bytes in base64", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key: [u8; 32] = rand::random();
-            std::fs::create_dir_all(data_dir).map_err(Error::internal)?;
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = match options.open(&path) {
-                Ok(file) => file,
-                // Another process was quicker; its key counts.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return load_or_create(data_dir),
-                Err(error) => return Err(Error::internal(error)),
-            };
-            file.write_all(BASE64.encode(&key).as_bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(Error::internal)?;
-            Ok(key)
-        }
+        Ok(text) => match parse(text.trim()) {
+            Some(key) => Ok(Some(key)),
+            None => Err(Error::internal(format!("{} does not hold 32 bytes in base64", path.display()))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::internal(error)),
     }
+}
+
+/// Reads the key file, or makes it when absent.
+pub fn load_or_create(data_dir: &Path) -> Result<[u8; 32]> {
+    if let Some(key) = load(data_dir)? {
+        return Ok(key);
+    }
+    let key: [u8; 32] = rand::random();
+    std::fs::create_dir_all(data_dir).map_err(Error::internal)?;
+    match write(data_dir, &encode(&key)) {
+        Ok(()) => Ok(key),
+        // Another process was quicker; its key counts.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => load_or_create(data_dir),
+        Err(error) => Err(Error::internal(error)),
+    }
+}
+
+/// Makes the key file, for its owner only; never over another.
+pub fn write(data_dir: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(data_dir.join(FILE))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// The text of the key file.
+pub fn encode(key: &[u8; 32]) -> String {
+    BASE64.encode(key)
 }
 
 /// 32 bytes in base64.

@@ -3,6 +3,8 @@
 
 mod chores;
 mod config;
+mod installation;
+mod outbox;
 mod serve;
 mod users;
 
@@ -24,7 +26,7 @@ pub struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Global {
     /// TOML file with configuration sections.
     #[arg(long, global = true, value_name = "FILE", env = "GUILDHALL_CONFIG")]
@@ -46,6 +48,17 @@ enum Command {
     Serve(ServeArgs),
     /// Bring the databases up to date, under a lock.
     Migrate(MigrateArgs),
+    /// Write everything to an archive, while the server runs or not.
+    Backup(installation::BackupArgs),
+    /// Bring an archive back into an empty data folder or database.
+    Restore(installation::RestoreArgs),
+    /// Check the invariants of the data, or of an archive; exit code 1 when one is broken.
+    Verify(installation::VerifyArgs),
+    /// Move the SQLite data to the empty PostgreSQL or MariaDB/MySQL database that --database-url names.
+    ExportTo(installation::ExportArgs),
+    /// Show events that were given up, or send them on their way again.
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
     /// List the services this binary can run and the roles a process can have.
     Targets(Json),
     /// Check, print or describe the configuration.
@@ -253,6 +266,11 @@ async fn dispatch(cli: Cli) -> CliResult {
     match command {
         Command::Serve(args) => serve::serve(&global, args).await,
         Command::Migrate(args) => chores::migrate(&load(&global, &[])?, &args).await,
+        Command::Backup(args) => installation::backup(&load(&global, &[])?, &args).await,
+        Command::Restore(args) => installation::restore(&load(&global, &[])?, &args).await,
+        Command::Verify(args) => installation::verify(&load(&global, &[])?, &args).await,
+        Command::ExportTo(args) => installation::export_to(&global, &args).await,
+        Command::Outbox(command) => outbox::run(&load(&global, &[])?, &command).await,
         Command::Targets(output) => chores::targets(output.json),
         Command::Config(command) => config::run(&global, &command),
         Command::Openapi(args) => chores::openapi(args.yaml).await,

@@ -41,7 +41,7 @@ pub async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client 
 }
 
 /// An invitation by link, accepted.
-async fn invite_and_accept(owner: &Client, workspace: &str, guest: &Client) {
+pub async fn invite_and_accept(owner: &Client, workspace: &str, guest: &Client) {
     let path = format!("/v1/workspaces/{workspace}/invitations");
     let answer = owner
         .post(&path, json!({ "role": "collaborator" }))
@@ -55,7 +55,7 @@ async fn invite_and_accept(owner: &Client, workspace: &str, guest: &Client) {
 }
 
 /// Creates tasks until the server dies; notes every acknowledged one.
-async fn create_until_it_dies(owner: Client, project: String, assignee: String, acknowledged: Arc<Mutex<Vec<String>>>) {
+pub async fn create_until_it_dies(owner: Client, project: String, assignee: String, acknowledged: Arc<Mutex<Vec<String>>>) {
     let path = format!("/v1/projects/{project}/tasks");
     loop {
         let body = json!({ "title": "made under fire", "assignee_ids": [assignee] });
@@ -78,7 +78,7 @@ async fn create_until_it_dies(owner: Client, project: String, assignee: String, 
 }
 
 /// All items of a paged list.
-async fn all_items(client: &Client, path: &str) -> Vec<serde_json::Value> {
+pub async fn all_items(client: &Client, path: &str) -> Vec<serde_json::Value> {
     let mut items = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -92,7 +92,7 @@ async fn all_items(client: &Client, path: &str) -> Vec<serde_json::Value> {
 }
 
 /// How often `task.created` was announced per task, from the start of the live event log.
-async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTreeMap<String, usize> {
+pub async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTreeMap<String, usize> {
     use futures_util::StreamExt;
     let path = format!("/v1/events?workspace_id={workspace}");
     let response = client
@@ -208,4 +208,6 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         tasks.len()
     );
     server.kill();
+    let report = crate::backup::json_of(&crate::backup::run_on(&database, &["verify", "--json"]), 0);
+    assert_eq!(report["broken"], 0, "{report:#}");
 }

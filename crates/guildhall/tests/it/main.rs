@@ -9,9 +9,12 @@
 mod support;
 
 mod api_keys;
+mod backup;
+mod backup_drill;
 mod binary;
 mod crash;
 mod events_flow;
+mod export;
 mod identity_accounts;
 mod identity_modes;
 mod identity_security;
@@ -19,6 +22,7 @@ mod matrix;
 mod notifications_events;
 mod notifications_inbox;
 mod notifications_subscriptions;
+mod outbox;
 mod process;
 mod races;
 mod receiver;

@@ -27,20 +27,27 @@ impl Server {
 
     /// `adjust` may add flags and variables.
     pub fn start_with(database: &testkit::TestServer, port: u16, adjust: impl FnOnce(&mut Command)) -> Self {
+        let config = database.config();
+        Self::start_at(database.folder(), config.url.as_deref(), port, |command| {
+            command.env("GUILDHALL_DATABASE__SCHEMA_PREFIX", &config.schema_prefix);
+            adjust(command);
+        })
+    }
+
+    /// On a data folder, and on the database of a URL.
+    pub fn start_at(data_dir: &std::path::Path, url: Option<&str>, port: u16, adjust: impl FnOnce(&mut Command)) -> Self {
         let mut command = guildhall();
         command
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", "off"])
             .arg("--data-dir")
-            .arg(database.folder())
+            .arg(data_dir)
             .env("GUILDHALL_HTTP__RATE_LIMITS__ENABLED", "false")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let config = database.config();
-        if let Some(url) = &config.url {
+        if let Some(url) = url {
             command.arg("--database-url").arg(url);
         }
-        command.env("GUILDHALL_DATABASE__SCHEMA_PREFIX", &config.schema_prefix);
         adjust(&mut command);
         let child = command.spawn().expect("the server starts");
         Self {

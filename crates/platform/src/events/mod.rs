@@ -23,7 +23,7 @@ use crate::db::{Db, Unit};
 
 pub use relay::Relay;
 pub use retention::RetentionSweep;
-pub use store::requeue_parked;
+pub use store::{ParkedEvent, list_parked, requeue_parked};
 
 /// Turns events into a unit of its own database. The relay adds the inbox row and applies the unit,
 /// so a second delivery changes nothing.

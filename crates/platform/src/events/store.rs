@@ -5,7 +5,9 @@ use std::time::Duration;
 use contracts::Envelope;
 use kernel::Timestamp;
 use kernel::ids::{EventId, Uuid};
-use sea_query::{Condition, DeleteStatement, Expr, ExprTrait, Iden, InsertStatement, OnConflict, Order, Query, UpdateStatement};
+use sea_query::{
+    Condition, DeleteStatement, Expr, ExprTrait, Iden, InsertStatement, OnConflict, Order, Query, SelectStatement, UpdateStatement,
+};
 
 use super::window::Settled;
 use crate::context::Caller;
@@ -222,6 +224,94 @@ pub(super) fn park(seq: i64, now: Timestamp) -> UpdateStatement {
         .to_owned()
 }
 
+/// An event that was given up for a consumer.
+#[derive(Debug, serde::Serialize)]
+pub struct ParkedEvent {
+    pub seq: i64,
+    pub id: EventId,
+    pub event_type: String,
+    pub subject: String,
+    pub created_at: Timestamp,
+    pub parked_at: Timestamp,
+    /// Who gave it up, after how many attempts and why; nobody when the row cannot be read.
+    pub failures: Vec<ParkedFailure>,
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct ParkedFailure {
+    pub consumer: String,
+    pub attempts: i32,
+    pub error: String,
+}
+
+impl FromRow for ParkedEvent {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            seq: row.get(0)?,
+            id: row.id(1)?,
+            event_type: row.get(2)?,
+            subject: row.get(3)?,
+            created_at: row.get(4)?,
+            parked_at: row.get(5)?,
+            failures: Vec::new(),
+        })
+    }
+}
+
+struct FailureRow(EventId, ParkedFailure);
+
+impl FromRow for FailureRow {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self(
+            row.id(0)?,
+            ParkedFailure {
+                consumer: row.get(1)?,
+                attempts: row.get(2)?,
+                error: row.get(3)?,
+            },
+        ))
+    }
+}
+
+/// Events given up, oldest first, at most `limit`.
+pub async fn list_parked(db: &Db, limit: u64) -> Result<Vec<ParkedEvent>, DbError> {
+    let select = Query::select()
+        .columns([
+            Outbox::Seq,
+            Outbox::Id,
+            Outbox::EventType,
+            Outbox::Subject,
+            Outbox::CreatedAt,
+            Outbox::ParkedAt,
+        ])
+        .from(Outbox::Table)
+        .and_where(Expr::col(Outbox::ParkedAt).is_not_null())
+        .order_by(Outbox::Seq, Order::Asc)
+        .limit(limit)
+        .to_owned();
+    let mut parked: Vec<ParkedEvent> = db.all(select).await?;
+    if parked.is_empty() {
+        return Ok(parked);
+    }
+    let select = Query::select()
+        .columns([
+            OutboxFailures::EventId,
+            OutboxFailures::Consumer,
+            OutboxFailures::Attempts,
+            OutboxFailures::LastError,
+        ])
+        .from(OutboxFailures::Table)
+        .and_where(Expr::col(OutboxFailures::DeadAt).is_not_null())
+        .and_where(Expr::col(OutboxFailures::EventId).is_in(parked.iter().map(|event| event.id.0)))
+        .to_owned();
+    for FailureRow(id, failure) in db.all::<FailureRow>(select).await? {
+        if let Some(event) = parked.iter_mut().find(|event| event.id == id) {
+            event.failures.push(failure);
+        }
+    }
+    Ok(parked)
+}
+
 /// Sends parked events on their way again, for all consumers that gave up; who has one already is not handed it twice.
 pub async fn requeue_parked(db: &Db, caller: &Caller) -> Result<(), DbError> {
     let mut unit = Unit::new(caller);
@@ -320,6 +410,16 @@ pub(super) async fn take_lease(db: &Db, caller: &Caller, holder: Uuid, lease: Du
         Err(error) if error.is_unique() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Until when a relay holds its lease, if one does: somebody works on this database.
+pub fn find_lease(now: Timestamp) -> SelectStatement {
+    Query::select()
+        .column(RelayLeases::ExpiresAt)
+        .from(RelayLeases::Table)
+        .and_where(Expr::col(RelayLeases::Name).eq(LEASE))
+        .and_where(Expr::col(RelayLeases::ExpiresAt).gt(now.as_micros()))
+        .to_owned()
 }
 
 /// Lets another replica take over at once.
