@@ -340,7 +340,7 @@ pub struct SetRecurrence {
     pub trigger: Option<Trigger>,
     /// The zone in which the days and the time of day are meant; the workspace's when left out.
     #[serde(default)]
-    #[schema(schema_with = kernel::time::time_zone_schema)]
+    #[schema(value_type = Option<kernel::time::TimeZone>)]
     pub time_zone: Option<String>,
 }
 

@@ -165,7 +165,9 @@ async fn copy_rows(source: &mut Transfer, levels: &[(Schema, Vec<String>)], fold
             let mut records = source.records(service, &table).await?;
             while let Some(chunk) = records.next().await {
                 let chunk = chunk?;
-                chunk.iter().for_each(|record| digest.add(record));
+                for record in &chunk {
+                    digest.add(record);
+                }
                 progress.add(chunk.len() as u64);
                 target.insert(service, &table, chunk).await?;
             }

@@ -96,7 +96,7 @@ fn account_rows() -> Vec<Row> {
         row("POST", "/v1/auth/sign-out", SignedIn).body(json!({})),
         row("POST", "/v1/auth/sign-out-all", SignedIn),
         row("DELETE", "/v1/me", SignedIn).body(password.clone()),
-        row("POST", "/v1/me/disable", SignedIn).body(password),
+        row("POST", "/v1/me/disable", SignedIn).body(password.clone()),
         row("PUT", "/v1/me/password", SignedIn).body(json!({ "current_password": PASSWORD, "new_password": "another-long-pass-phrase-9" })),
         row("DELETE", "/v1/sessions/{session_id}", Own),
         row("POST", "/v1/auth/second-factor", Public).body(json!({})),

@@ -33,9 +33,8 @@ async fn fill(db: &Db, rows: u8) {
     for number in 0..rows {
         let id = new_id();
         let mut unit = Unit::new(&caller());
-        let mut insert = insert_probe(id, &format!("row {number} – ü\u{1F980}\\ 'quoted'\n"));
-        if number % 2 == 0 {
-            insert = Query::insert()
+        let insert = if number % 2 == 0 {
+            Query::insert()
                 .into_table(Probe::Table)
                 .columns([
                     Probe::Id,
@@ -59,8 +58,10 @@ async fn fill(db: &Db, rows: u8) {
                     "x".repeat(usize::from(number) * 1_000).into(),
                     i64::MAX.into(),
                 ])
-                .to_owned();
-        }
+                .to_owned()
+        } else {
+            insert_probe(id, &format!("row {number} – ü\u{1F980}\\ 'quoted'\n"))
+        };
         unit.insert(insert);
         unit.insert(insert_child(new_id(), id));
         db.apply(unit).await.expect("stored");
@@ -248,7 +249,7 @@ async fn all_databases_are_seen_at_one_instant_while_they_are_written_to() {
             (seen, longest)
         }
     };
-    let (_, _, _, (seen, longest)) = tokio::join!(
+    let ((), (), (), (seen, longest)) = tokio::join!(
         counting,
         noise(first.clone(), Arc::clone(&stop)),
         noise(second.clone(), Arc::clone(&stop)),

@@ -364,6 +364,7 @@ async fn settings_have_defaults_and_limits_and_go_with_the_account() {
     let deleted = UserDeactivated {
         user_id: world.ben,
         deleted: true,
+        sole_owned_workspaces: None,
     };
     world.happens(None, &deleted).await;
     assert_eq!(super::rows(&world.db, "notification_settings").await, 0);

@@ -254,6 +254,7 @@ async fn who_leaves_takes_their_choices_along_and_so_does_what_is_purged() {
     let deleted = UserDeactivated {
         user_id: world.cleo,
         deleted: true,
+        sole_owned_workspaces: None,
     };
     world.happens(None, &deleted).await;
     assert_eq!(super::rows(&world.db, "notification_subscriptions").await, 2);

@@ -127,7 +127,7 @@ async fn between_equals_room_is_made() {
     for title in ["a", "b", "c", "d", "e", "x"] {
         tasks.push(world.create(json!({ "title": title })).await);
     }
-    let [a, b, c, d, e, x] = &tasks[..] else { unreachable!() };
+    let [a, b, c, d, last, moved] = &tasks[..] else { unreachable!() };
     for (neighbours, wanted) in [
         (json!({"after_id": b.id, "before_id": c.id}), ["a", "b", "x", "c", "d", "e"]),
         (json!({"after_id": b.id}), ["a", "b", "x", "c", "d", "e"]),
@@ -136,13 +136,13 @@ async fn between_equals_room_is_made() {
         for task in [a, b, c, d] {
             set_position(&world, task, "0660c8a24dda54").await;
         }
-        set_position(&world, e, "0660c8a24dda55").await;
-        set_position(&world, x, "09").await;
-        drop_at(&world, x, neighbours.clone()).await.unwrap();
+        set_position(&world, last, "0660c8a24dda55").await;
+        set_position(&world, moved, "09").await;
+        drop_at(&world, moved, neighbours.clone()).await.unwrap();
         assert_eq!(order(&world).await, wanted, "{neighbours}");
     }
     // A task that is one of the equals itself moves among them as well, and one that lies right already stays.
-    for task in [a, b, c, d, x] {
+    for task in [a, b, c, d, moved] {
         set_position(&world, task, "0660c8a24dda54").await;
     }
     drop_at(&world, a, json!({"after_id": c.id, "before_id": d.id})).await.unwrap();
@@ -162,14 +162,14 @@ async fn after_many_moves_into_one_gap_at_once_there_is_room_between_any_two() {
         racers.push(world.create(json!({ "title": format!("r{number}") })).await);
     }
     // The clock stands still: all of them compute with the same neighbours at the same moment.
-    let moves = racers.iter().map(|task| {
+    let mut moves = tokio::task::JoinSet::new();
+    for task in &racers {
         let (service, caller, id) = (world.service.clone(), world.ann(), task.id);
         let command = body(json!({"after_id": first.id}));
-        tokio::spawn(async move { service.move_task(&caller, id, &if_match(None), command).await })
-    });
-    let moves: Vec<_> = moves.collect();
-    for moved in moves {
-        moved.await.unwrap().unwrap();
+        moves.spawn(async move { service.move_task(&caller, id, &if_match(None), command).await });
+    }
+    while let Some(moved) = moves.join_next().await {
+        moved.unwrap().unwrap();
     }
     let ids: HashMap<String, TaskView> = {
         let mut ids = HashMap::new();

@@ -219,7 +219,6 @@ impl WebhooksService {
             }
         }
         match command.enabled {
-            Field::Absent => {}
             Field::Null => errors.push(not_null("/enabled")),
             Field::Value(enabled) if enabled != old.enabled => {
                 new.enabled = enabled;
@@ -229,7 +228,7 @@ impl WebhooksService {
                 new.failing_since = None;
                 new.paused_until = None;
             }
-            Field::Value(_) => {}
+            Field::Absent | Field::Value(_) => {}
         }
         match command.url {
             Field::Absent => {}

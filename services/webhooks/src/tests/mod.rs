@@ -66,6 +66,7 @@ pub(crate) fn status(code: u16) -> Scripted {
     with_header(code, "content-type", "text/plain")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of the answers of a script, which may be errors too")]
 pub(crate) fn with_header(code: u16, name: &'static str, value: &'static str) -> Scripted {
     let header = (name.parse().expect("a name"), value.parse().expect("a value"));
     Ok(EgressResponse {

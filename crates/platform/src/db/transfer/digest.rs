@@ -64,7 +64,9 @@ mod tests {
 
     fn digest(records: &[Record]) -> Digest {
         let mut digest = Digest::default();
-        records.iter().for_each(|record| digest.add(record));
+        for record in records {
+            digest.add(record);
+        }
         digest
     }
 
