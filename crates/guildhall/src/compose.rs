@@ -55,6 +55,7 @@ pub const KEPT: &[(Schema, &[Check])] = &[
     (workspaces::SCHEMA, workspaces::CHECKS),
     (tasks::SCHEMA, tasks::CHECKS),
     (notifications::SCHEMA, notifications::CHECKS),
+    (webhooks::SCHEMA, webhooks::CHECKS),
 ];
 
 /// The databases of an installation.

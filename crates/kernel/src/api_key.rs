@@ -27,7 +27,7 @@ pub fn format(id: ApiKeyId, secret: &Secret) -> String {
     body + &checksum
 }
 
-/// `None` for what was never made by [`format`].
+/// `None` for what was never made by [`format()`].
 pub fn parse(text: &str) -> Option<(ApiKeyId, Secret)> {
     if text.len() != LENGTH || !text.is_ascii() {
         return None;

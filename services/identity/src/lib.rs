@@ -12,7 +12,6 @@
 //! Events out: [`contracts::identity::events`]. Events in: none.
 
 mod api;
-mod checks;
 mod config;
 mod error;
 #[expect(
@@ -36,9 +35,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::jobs::{CleanUp, FlushKeyUses, RotateKeys, SendMail};
 
-pub use checks::CHECKS;
 pub use config::{ApiKeyConfig, Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
+pub use store::checks::CHECKS;
 
 /// The database of identity.
 pub const SCHEMA: platform::db::Schema = platform::db::Schema {

@@ -14,7 +14,6 @@
 //! **Events in**: tasks, workspaces, identity (see [`events`]). **Events out**: `notifications.notification_created.v1`.
 //! **Calls**: workspaces (access), identity (names, addresses, sessions), tasks (keys).
 
-mod checks;
 mod config;
 mod error;
 mod events;
@@ -37,8 +36,8 @@ use platform::events::Consumer;
 use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
 
-pub use checks::CHECKS;
 pub use config::Config;
+pub use store::checks::CHECKS;
 
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {

@@ -15,7 +15,6 @@
 //! `workspaces.workspace_purged.v1` (everything).
 
 mod api;
-mod checks;
 mod command;
 mod config;
 mod error;
@@ -31,9 +30,9 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use checks::CHECKS;
 pub use config::Config;
 pub use service::TasksService;
+pub use store::checks::CHECKS;
 
 use std::sync::Arc;
 

@@ -40,6 +40,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
+pub use store::checks::CHECKS;
 
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {

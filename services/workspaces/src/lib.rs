@@ -11,7 +11,6 @@
 
 mod api;
 mod cache;
-mod checks;
 mod config;
 mod error;
 mod events;
@@ -42,8 +41,8 @@ use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
 
 use cache::MembershipCache;
-pub use checks::CHECKS;
 pub use config::Config;
+pub use store::checks::CHECKS;
 
 /// What the database of this service is made of.
 pub const SCHEMA: Schema = Schema {

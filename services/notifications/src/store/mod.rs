@@ -1,5 +1,6 @@
 //! SQL only: free functions over `&Db` to read or `&mut Unit` to write.
 
+pub(crate) mod checks;
 pub(crate) mod event_log;
 pub(crate) mod inbox;
 pub(crate) mod participants;

@@ -2,6 +2,7 @@
 //! Every statement names the workspace, the project or the task it was authorised for.
 
 pub(crate) mod activity;
+pub(crate) mod checks;
 pub(crate) mod comments;
 pub(crate) mod feeds;
 pub(crate) mod labels;

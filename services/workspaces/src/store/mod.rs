@@ -2,6 +2,7 @@
 //!
 //! What belongs to a workspace is reached only with a [`Scope`], which only an authorised call can make.
 
+pub(crate) mod checks;
 pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod project_members;

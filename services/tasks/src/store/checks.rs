@@ -3,7 +3,6 @@
 use platform::check::{Check, Link};
 use sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
 
-use crate::jobs::PURGE;
 use crate::model::MAX_DEPTH;
 
 const TASK: &[&str] = &["id"];
@@ -206,7 +205,7 @@ fn settled(mut select: SelectStatement) -> SelectStatement {
     let purging = Query::select()
         .expr(Expr::cust("1"))
         .from("due_work")
-        .and_where(Expr::col(("due_work", "kind")).eq(PURGE))
+        .and_where(Expr::col(("due_work", "kind")).eq(crate::jobs::PURGE))
         .and_where(Expr::col(("due_work", "dead_at")).is_null())
         .take();
     select.and_where(Expr::exists(purging).not()).take()
