@@ -94,7 +94,8 @@ for line in sys.stdin:
 # The crash test is in the suite with a few kills; here it is left to its own step with all fifty.
 suite() {
     local engine=$1; shift
-    GUILDHALL_TEST_ENGINE=$engine covered timeout -k 10 1500 cargo test "${selection[@]}" --no-fail-fast "$@" -- --skip crash::
+    # Tests wait for servers and clocks more than they compute.
+    RUST_TEST_THREADS=$((2 * $(nproc))) GUILDHALL_TEST_ENGINE=$engine covered timeout -k 10 1500 cargo test "${selection[@]}" --no-fail-fast "$@" -- --skip crash::
 }
 
 crash() { GUILDHALL_TEST_CRASHES=50 GUILDHALL_TEST_ENGINE=$1 covered timeout -k 10 900 cargo test "${selection[@]}" --test it -- --nocapture crash::; }

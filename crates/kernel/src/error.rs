@@ -116,6 +116,11 @@ impl FieldError {
             detail: detail.into(),
         }
     }
+
+    /// `null` where a member may be left out but not be cleared.
+    pub fn not_null(pointer: impl Into<String>) -> Self {
+        Self::new(pointer, "not_null", "must not be null")
+    }
 }
 
 /// An error on its way to a caller. `detail` and `fields` are public; `cause` is only logged.

@@ -249,7 +249,8 @@ async fn a_stopping_server_finishes_what_runs_and_takes_nothing_new() {
     for request in running {
         // Taken before the stop: answered. Too late: refused without an answer. Never half.
         if let Ok(answer) = request.await.expect("no panic") {
-            assert_eq!(answer.status(), StatusCode::CREATED);
+            let status = answer.status();
+            assert_eq!(status, StatusCode::CREATED, "{:?}", answer.text().await);
         }
     }
     assert!(reqwest::get(format!("{base}/livez")).await.is_err(), "the listener is closed");

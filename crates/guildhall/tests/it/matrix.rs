@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::{StreamExt as _, stream};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -449,63 +450,75 @@ async fn every_route_has_its_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
     let app = TestApp::start().await;
-    let nobody = app.anonymous();
     let administrator = app.administrator().await;
-    let mut findings = Vec::new();
     // Reading changes nothing, so those rows share a world.
     let library = World::new(&app, usize::MAX).await;
-    for (number, row) in rows().iter().enumerate() {
-        let own;
-        let world = if row.method == "GET" {
-            &library
-        } else {
-            own = World::new(&app, number).await;
-            &own
-        };
-        if let Some(before) = row.before {
-            let (method, path) = before.split_once(' ').expect("METHOD path");
-            let request = world
-                .owner
-                .request(Method::from_bytes(method.as_bytes()).expect("a method"), &world.fill(path))
-                .header("if-match", "*");
-            let answer = world.owner.send(request).await;
-            assert!(answer.status.is_success(), "{before}: {answer:#?}");
-        }
-        let callers = [
-            ("nobody", &nobody),
-            ("stranger", &world.stranger),
-            ("viewer", &world.viewer),
-            ("collaborator", &world.collaborator),
-            ("owner", &world.owner),
-            // Manages the installation, which opens no workspace.
-            ("administrator", &administrator),
-        ];
-        let mut admitted = false;
-        for (who, client) in callers {
-            let place = format!("{} {} as {who}", row.method, row.path);
-            let wanted = refusal(row.access, who);
-            // Of those who may, only the least is asked: its effect must not have happened before.
-            if wanted.is_none() && std::mem::replace(&mut admitted, true) {
-                continue;
-            }
-            let answer = world.ask(row, client).await;
-            let problem = answer.header("content-type") == Some("application/problem+json");
-            let right = match wanted {
-                Some(status) => {
-                    // A deleted object is not even there for those who may not restore it.
-                    let hidden = row.before.is_some_and(|before| before.starts_with("DELETE")) && answer.status == StatusCode::NOT_FOUND;
-                    // An id in the body that is not the caller's to know is a field error, the same as for an id of nothing.
-                    let in_body = row.body.is_some() && status == StatusCode::NOT_FOUND && answer.body["errors"][0]["code"] == "not_found";
-                    problem && (answer.status == status || hidden || in_body)
+    let rows = rows();
+    let findings: Vec<String> = stream::iter(rows.iter().enumerate())
+        .map(|(number, row)| {
+            let (app, administrator, library) = (&app, &administrator, &library);
+            async move {
+                if row.method == "GET" {
+                    return findings_of(row, library, &app.anonymous(), administrator).await;
                 }
-                None if row.access == Public => answer.status.as_u16() < 500 && answer.body["code"] != "auth.required",
-                None if row.access == Pending => answer.status == StatusCode::CONFLICT,
-                None => answer.status.is_success(),
-            };
-            if !right {
-                findings.push(format!("{place}: wanted {wanted:?}, got {} {}", answer.status, answer.text));
+                let own = World::new(app, number).await;
+                findings_of(row, &own, &app.anonymous(), administrator).await
             }
+        })
+        // Making worlds is most of the work: several at a time keep the server busy.
+        .buffer_unordered(6)
+        .flat_map(stream::iter)
+        .collect()
+        .await;
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+/// What is wrong with a row: who is let in without right, or refused in spite of it.
+async fn findings_of(row: &Row, world: &World, nobody: &Client, administrator: &Client) -> Vec<String> {
+    let mut findings = Vec::new();
+    if let Some(before) = row.before {
+        let (method, path) = before.split_once(' ').expect("METHOD path");
+        let request = world
+            .owner
+            .request(Method::from_bytes(method.as_bytes()).expect("a method"), &world.fill(path))
+            .header("if-match", "*");
+        let answer = world.owner.send(request).await;
+        assert!(answer.status.is_success(), "{before}: {answer:#?}");
+    }
+    let callers = [
+        ("nobody", nobody),
+        ("stranger", &world.stranger),
+        ("viewer", &world.viewer),
+        ("collaborator", &world.collaborator),
+        ("owner", &world.owner),
+        // Manages the installation, which opens no workspace.
+        ("administrator", administrator),
+    ];
+    let mut admitted = false;
+    for (who, client) in callers {
+        let place = format!("{} {} as {who}", row.method, row.path);
+        let wanted = refusal(row.access, who);
+        // Of those who may, only the least is asked: its effect must not have happened before.
+        if wanted.is_none() && std::mem::replace(&mut admitted, true) {
+            continue;
+        }
+        let answer = world.ask(row, client).await;
+        let problem = answer.header("content-type") == Some("application/problem+json");
+        let right = match wanted {
+            Some(status) => {
+                // A deleted object is not even there for those who may not restore it.
+                let hidden = row.before.is_some_and(|before| before.starts_with("DELETE")) && answer.status == StatusCode::NOT_FOUND;
+                // An id in the body that is not the caller's to know is a field error, the same as for an id of nothing.
+                let in_body = row.body.is_some() && status == StatusCode::NOT_FOUND && answer.body["errors"][0]["code"] == "not_found";
+                problem && (answer.status == status || hidden || in_body)
+            }
+            None if row.access == Public => answer.status.as_u16() < 500 && answer.body["code"] != "auth.required",
+            None if row.access == Pending => answer.status == StatusCode::CONFLICT,
+            None => answer.status.is_success(),
+        };
+        if !right {
+            findings.push(format!("{place}: wanted {wanted:?}, got {} {}", answer.status, answer.text));
         }
     }
-    assert!(findings.is_empty(), "{findings:#?}");
+    findings
 }

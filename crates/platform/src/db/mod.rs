@@ -21,6 +21,7 @@ mod sqlite;
 mod statement;
 mod tls;
 pub mod transfer;
+mod trouble;
 mod unit;
 
 use std::path::Path;
@@ -92,6 +93,7 @@ struct Inner {
     due_wake: Arc<Notify>,
     /// Units go on when the request that asked for them is dropped.
     units: TaskTracker,
+    trouble: trouble::Trouble,
 }
 
 impl std::fmt::Debug for Db {
@@ -121,6 +123,7 @@ impl Db {
                 outbox_wake: Arc::default(),
                 due_wake: Arc::default(),
                 units: TaskTracker::new(),
+                trouble: trouble::Trouble::default(),
             }),
         })
     }

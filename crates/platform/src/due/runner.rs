@@ -20,7 +20,7 @@ use super::store::{self, Claimed};
 use super::{DueHandler, DueItem, Sweep};
 use crate::config::HumanDuration;
 use crate::context::Caller;
-use crate::db::{Db, Unit};
+use crate::db::{Db, DbError, Unit};
 use crate::lifecycle::{Lifecycle, panic_text};
 
 /// The lease outlives the handler's time limit by this, so that the outcome can be written.
@@ -122,7 +122,7 @@ impl DueRunner {
         while !stopping.is_cancelled() {
             let free = concurrency.saturating_sub(running.len());
             let claimed = self.claim(free).await.unwrap_or_else(|error| {
-                tracing::warn!(service = self.db.service(), %error, "due work cannot be read; trying again");
+                self.db.trouble("due work cannot be read", &error);
                 Vec::new()
             });
             // A full claim says that more may wait.
@@ -155,14 +155,14 @@ impl DueRunner {
         }
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>> {
+    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, DbError> {
         if limit == 0 || self.kinds.is_empty() {
             return Ok(Vec::new());
         }
         let token = uuid_v7(&*self.clock);
         let caller = Caller::system(&*self.clock, format!("due-{token}"));
         let lease = self.config.timeout.get() + LEASE_MARGIN;
-        Ok(store::claim(&self.db, &caller, &self.kinds, limit as u64, token, lease).await?)
+        store::claim(&self.db, &caller, &self.kinds, limit as u64, token, lease).await
     }
 
     async fn run_one(&self, claimed: Claimed) {

@@ -327,7 +327,7 @@ impl<'a> Run<'a> {
                 match result {
                     Ok(()) => self.window.removed(&settled),
                     Err(error) => {
-                        tracing::warn!(service = self.relay.service(), %error, "delivered events could not be removed; trying again");
+                        self.relay.db.trouble("delivered events could not be removed", &error);
                         self.window.not_removed(settled);
                         self.store_after = Instant::now() + STORE_PAUSE;
                     }
@@ -365,7 +365,7 @@ impl<'a> Run<'a> {
                 self.lease_until = None;
             }
             Err(error) => {
-                tracing::warn!(service = self.relay.service(), %error, "the relay's lease could not be renewed; trying again");
+                self.relay.db.trouble("the relay's lease could not be renewed", &error);
                 self.renew_at = Instant::now() + Duration::from_secs(1);
             }
         }
@@ -386,7 +386,7 @@ impl<'a> Run<'a> {
         let (rows, failures) = match result {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(service = self.relay.service(), %error, "the outbox cannot be read; trying again");
+                self.relay.db.trouble("the outbox cannot be read", &error);
                 // The next poll asks again, from where this scan was.
                 self.scan = None;
                 self.cursor = self.cursor.min(after);

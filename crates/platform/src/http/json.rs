@@ -12,11 +12,41 @@ use serde_json::{Map, Number, Value};
 
 /// No body of ours comes near.
 const MAX_DEPTH: usize = 32;
+/// Fields of another shape that one answer names.
+const MAX_FIELD_ERRORS: usize = 20;
 
 /// 400 for what is no JSON, 422 with a JSON Pointer for JSON of another shape.
 pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let value = parse_value(bytes)?;
-    serde_path_to_error::deserialize(Strict(&value)).map_err(|error| shape_error(&pointer_of(error.path()), &error.inner().to_string()))
+    read_shape(&value).map_err(|first| {
+        let mut errors = vec![first];
+        // serde stops at the first thing that is wrong. That is taken away and serde is asked again, so that one answer
+        // names all that is to be mended. A field that is now missing is one that was named already.
+        let mut rest = value;
+        while errors.len() < MAX_FIELD_ERRORS && errors.last().is_some_and(|wrong| remove(&mut rest, &wrong.pointer)) {
+            match read_shape::<T>(&rest) {
+                Err(next) if errors.iter().all(|named| named.pointer != next.pointer) => errors.push(next),
+                _ => break,
+            }
+        }
+        Error::invalid(errors)
+    })
+}
+
+fn read_shape<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(Strict(value)).map_err(|error| shape_error(&pointer_of(error.path()), &error.inner().to_string()))
+}
+
+/// Takes the member away that a JSON Pointer names; false when it is not there.
+fn remove(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, name)) = pointer.rsplit_once('/') else {
+        return false;
+    };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    let Some(Value::Object(map)) = value.pointer_mut(parent) else {
+        return false;
+    };
+    map.remove(&name).is_some()
 }
 
 fn parse_value(bytes: &[u8]) -> Result<Value> {
@@ -32,7 +62,7 @@ fn parse_value(bytes: &[u8]) -> Result<Value> {
 }
 
 /// Names the field as a client sees it; serde's wording names our structs at most by accident.
-fn shape_error(at: &str, text: &str) -> Error {
+fn shape_error(at: &str, text: &str) -> FieldError {
     let mut pointer = at.to_owned();
     let (code, detail) = if let Some(field) = quoted(text, "unknown field `") {
         // serde_path_to_error names sometimes the object, sometimes the field; the pointer should name the field.
@@ -45,9 +75,12 @@ fn shape_error(at: &str, text: &str) -> Error {
         pointer = format!("{pointer}/{}", escape(field));
         ("required", "is required".to_owned())
     } else {
+        if text.starts_with("invalid type: null,") {
+            return FieldError::not_null(pointer);
+        }
         ("invalid", text.to_owned())
     };
-    Error::invalid(vec![FieldError::new(pointer, code, detail)])
+    FieldError::new(pointer, code, detail)
 }
 
 pub(super) fn quoted<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -378,6 +411,39 @@ mod tests {
         assert_eq!(refusal(r#"{"name":"a","count":-1}"#).2, "/count");
         assert_eq!(refusal(r#"{"name":"a","count":300}"#).2, "/count");
         assert_eq!(refusal(r#"{"name":"a","inner":[{"label":"x"},{"labl":"x"}]}"#).2, "/inner/1/labl");
+    }
+
+    #[test]
+    fn one_answer_names_all_that_is_wrong() {
+        let all = |body: &str| {
+            let error = parse_json::<Outer>(body.as_bytes()).expect_err("a refusal");
+            error
+                .fields
+                .iter()
+                .map(|field| format!("{} {}", field.pointer, field.code))
+                .collect::<Vec<_>>()
+        };
+        let body = r#"{"x":1,"y/z":2,"inner":[{"label":"a","labl":"b"}],"count":-1}"#;
+        assert_eq!(
+            all(body),
+            [
+                "/count invalid",
+                "/inner/0/labl unknown_field",
+                "/x unknown_field",
+                "/y~1z unknown_field",
+                "/name required"
+            ]
+        );
+        assert_eq!(all(r#"{"name":7}"#), ["/name invalid"]);
+        let many = (0..100).map(|n| format!(r#""f{n}":1"#)).collect::<Vec<_>>().join(",");
+        assert_eq!(all(&format!("{{{many}}}")).len(), MAX_FIELD_ERRORS);
+    }
+
+    #[test]
+    fn null_has_one_code() {
+        assert_eq!(refusal(r#"{"name":null}"#), is(422, "request.invalid", "/name", "not_null"));
+        assert_eq!(refusal(r#"{"name":"a","inner":[{"label":null}]}"#).3, "not_null");
+        assert_eq!(refusal("null").3, "not_null");
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn present<T>(field: Field<T>, pointer: &str, errors: &mut Vec<FieldError>) -> O
         Field::Absent => None,
         Field::Value(value) => Some(value),
         Field::Null => {
-            errors.push(FieldError::new(pointer, "required", "must not be null"));
+            errors.push(FieldError::not_null(pointer));
             None
         }
     }

@@ -190,7 +190,7 @@ impl<'a> Decider<'a> {
         self.update_due(&mut new, access, &command, &mut errors);
         match command.state_id {
             Field::Absent => {}
-            Field::Null => errors.push(not_null(self.pointer("state_id"))),
+            Field::Null => errors.push(FieldError::not_null(self.pointer("state_id"))),
             Field::Value(id) => {
                 if let Some(state) = self.state(access.workspace_id, id, &mut errors).await? {
                     new.enter(&state, self.caller.now);
@@ -228,7 +228,7 @@ impl<'a> Decider<'a> {
     fn update_texts(&self, new: &mut Task, command: &UpdateTask, errors: &mut Vec<FieldError>) {
         match &command.title {
             Field::Absent => {}
-            Field::Null => errors.push(not_null(self.pointer("title"))),
+            Field::Null => errors.push(FieldError::not_null(self.pointer("title"))),
             Field::Value(title) => new.title = text::line(title, MAX_TITLE, &self.pointer("title"), errors),
         }
         match &command.description {
@@ -401,10 +401,6 @@ impl<'a> Decider<'a> {
         }
         Ok(chain)
     }
-}
-
-pub(crate) fn not_null(pointer: String) -> FieldError {
-    FieldError::new(pointer, "not_null", "must not be null")
 }
 
 fn too_many(pointer: String) -> FieldError {

@@ -3,13 +3,12 @@
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, WorkspaceId};
 use kernel::roles::Permission;
-use kernel::{Error, Result};
+use kernel::{Error, FieldError, Result};
 use platform::Caller;
 use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::TasksService;
-use super::decide::not_null;
 use super::settings::announce;
 use crate::command::{CreateLabel, UpdateLabel};
 use crate::error::TasksError;
@@ -96,7 +95,7 @@ impl TasksService {
         let mut new = old.clone();
         match command.name {
             Field::Absent => {}
-            Field::Null => errors.push(not_null("/name".into())),
+            Field::Null => errors.push(FieldError::not_null("/name")),
             Field::Value(name) => {
                 new.name = text::line(&name, 60, "/name", &mut errors);
                 new.name_folded = terms::folded_name(&new.name);
@@ -104,7 +103,7 @@ impl TasksService {
         }
         match command.color {
             Field::Absent => {}
-            Field::Null => errors.push(not_null("/color".into())),
+            Field::Null => errors.push(FieldError::not_null("/color")),
             Field::Value(color) => new.color = text::color(&color, "/color", &mut errors),
         }
         if !errors.is_empty() {

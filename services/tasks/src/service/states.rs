@@ -2,13 +2,12 @@
 
 use kernel::ids::{EntityId, WorkspaceId};
 use kernel::roles::Permission;
-use kernel::{Error, Result};
+use kernel::{Error, FieldError, Result};
 use platform::Caller;
 use platform::db::{DbError, Guard, Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::TasksService;
-use super::decide::not_null;
 use super::settings::announce;
 use crate::command::{CreateState, UpdateState};
 use crate::error::TasksError;
@@ -174,12 +173,12 @@ fn apply_patch(old: &State, command: UpdateState) -> Result<State> {
     let mut new = old.clone();
     match command.name {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/name".into())),
+        Field::Null => errors.push(FieldError::not_null("/name")),
         Field::Value(name) => new.name = text::line(&name, 60, "/name", &mut errors),
     }
     match command.position {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/position".into())),
+        Field::Null => errors.push(FieldError::not_null("/position")),
         Field::Value(position) => {
             check_position(position, &mut errors);
             new.position = position;
@@ -187,9 +186,9 @@ fn apply_patch(old: &State, command: UpdateState) -> Result<State> {
     }
     match command.is_default {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/is_default".into())),
+        Field::Null => errors.push(FieldError::not_null("/is_default")),
         Field::Value(true) if old.status.is_closed() => errors.push(closed_default()),
-        Field::Value(false) if old.is_default => errors.push(kernel::FieldError::new(
+        Field::Value(false) if old.is_default => errors.push(FieldError::new(
             "/is_default",
             "default_required",
             "make another state the default instead",
@@ -199,9 +198,9 @@ fn apply_patch(old: &State, command: UpdateState) -> Result<State> {
     if errors.is_empty() { Ok(new) } else { Err(Error::invalid(errors)) }
 }
 
-fn check_position(position: i32, errors: &mut Vec<kernel::FieldError>) {
+fn check_position(position: i32, errors: &mut Vec<FieldError>) {
     if !(0..=MAX_POSITION).contains(&position) {
-        errors.push(kernel::FieldError::new(
+        errors.push(FieldError::new(
             "/position",
             "out_of_range",
             format!("must be between 0 and {MAX_POSITION}"),
@@ -209,6 +208,6 @@ fn check_position(position: i32, errors: &mut Vec<kernel::FieldError>) {
     }
 }
 
-fn closed_default() -> kernel::FieldError {
-    kernel::FieldError::new("/is_default", "closed_default", "a done or cancelled state cannot be the default")
+fn closed_default() -> FieldError {
+    FieldError::new("/is_default", "closed_default", "a done or cancelled state cannot be the default")
 }

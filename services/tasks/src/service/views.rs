@@ -11,7 +11,6 @@ use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::TasksService;
-use super::decide::not_null;
 use super::list::Shape;
 use super::settings::settings_changed;
 use crate::command::{CreateView, UpdateView};
@@ -246,22 +245,22 @@ fn apply_patch(old: &SavedView, command: UpdateView) -> Result<SavedView> {
     let mut new = old.clone();
     match command.name {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/name".into())),
+        Field::Null => errors.push(FieldError::not_null("/name")),
         Field::Value(name) => new.name = text::line(&name, MAX_NAME, "/name", &mut errors),
     }
     match command.query {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/query".into())),
+        Field::Null => errors.push(FieldError::not_null("/query")),
         Field::Value(query) => new.query = checked_query(&query, old.project_id, &mut errors),
     }
     match command.visibility {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/visibility".into())),
+        Field::Null => errors.push(FieldError::not_null("/visibility")),
         Field::Value(visibility) => new.shared = visibility == Visibility::Shared,
     }
     match command.position {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/position".into())),
+        Field::Null => errors.push(FieldError::not_null("/position")),
         Field::Value(position) => {
             check_position(position, &mut errors);
             new.position = position;
@@ -269,7 +268,7 @@ fn apply_patch(old: &SavedView, command: UpdateView) -> Result<SavedView> {
     }
     match command.is_default {
         Field::Absent => {}
-        Field::Null => errors.push(not_null("/is_default".into())),
+        Field::Null => errors.push(FieldError::not_null("/is_default")),
         Field::Value(is_default) => new.is_default = is_default,
     }
     if errors.is_empty() { Ok(new) } else { Err(Error::invalid(errors)) }

@@ -67,10 +67,6 @@ fn description(text: &str, errors: &mut Vec<FieldError>) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn not_null(pointer: &'static str) -> FieldError {
-    FieldError::new(pointer, "null", "cannot be null")
-}
-
 impl WebhooksService {
     fn seal(&self, id: WebhookId, secret: &SigningSecret) -> Result<String> {
         self.seal_key.seal(secret.bytes(), &secret_context(id))
@@ -204,7 +200,7 @@ impl WebhooksService {
         let mut errors = Vec::new();
         match command.event_types {
             Field::Absent => {}
-            Field::Null => errors.push(not_null("/event_types")),
+            Field::Null => errors.push(FieldError::not_null("/event_types")),
             Field::Value(wanted) => new.event_types = patterns(&wanted, &OFFERED, "/event_types", &mut errors),
         }
         if let Some(text) = command.description.into_option() {
@@ -219,7 +215,7 @@ impl WebhooksService {
             }
         }
         match command.enabled {
-            Field::Null => errors.push(not_null("/enabled")),
+            Field::Null => errors.push(FieldError::not_null("/enabled")),
             Field::Value(enabled) if enabled != old.enabled => {
                 new.enabled = enabled;
                 new.disabled_reason = (!enabled).then_some(DisabledReason::Manual);
@@ -232,7 +228,7 @@ impl WebhooksService {
         }
         match command.url {
             Field::Absent => {}
-            Field::Null => errors.push(not_null("/url")),
+            Field::Null => errors.push(FieldError::not_null("/url")),
             Field::Value(url) => {
                 self.check_url(&url, &mut errors).await;
                 if url != old.url {

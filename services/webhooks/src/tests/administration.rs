@@ -162,7 +162,7 @@ async fn a_change_is_checked_and_versioned() {
             ..UpdateWebhook::default()
         },
     ] {
-        assert_eq!(change(command).await.expect_err("refused").fields[0].code, "null");
+        assert_eq!(change(command).await.expect_err("refused").fields[0].code, "not_null");
     }
     let stale = http::HeaderMap::from_iter([(http::header::IF_MATCH, "\"1\"".parse().expect("a tag"))]);
     let deleted = world

@@ -122,6 +122,6 @@ pub(super) fn not_null<T>(pointer: &str, field: Field<T>) -> KernelResult<Option
     match field.into_option() {
         None => Ok(None),
         Some(Some(value)) => Ok(Some(value)),
-        Some(None) => Err(Error::invalid_field(pointer, "null", "must not be null")),
+        Some(None) => Err(Error::invalid(vec![kernel::FieldError::not_null(pointer)])),
     }
 }

@@ -16,7 +16,11 @@ pub(crate) struct Fields(Vec<FieldError>);
 
 impl Fields {
     pub fn reject(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
-        self.0.push(FieldError::new(pointer, code, detail));
+        self.push(FieldError::new(pointer, code, detail));
+    }
+
+    pub fn push(&mut self, error: FieldError) {
+        self.0.push(error);
     }
 
     /// 422 with everything that was wrong.

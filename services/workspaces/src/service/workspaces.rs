@@ -311,7 +311,7 @@ pub(super) fn set(
 ) {
     match field {
         Field::Absent => {}
-        Field::Null => fields.reject(pointer, "null", "must not be null"),
+        Field::Null => fields.push(kernel::FieldError::not_null(pointer)),
         Field::Value(text) => *target = check(fields, pointer, &text),
     }
 }
@@ -320,7 +320,7 @@ pub(super) fn set(
 pub(super) fn set_value<T>(fields: &mut Fields, pointer: &str, field: Field<T>, target: &mut T) {
     match field {
         Field::Absent => {}
-        Field::Null => fields.reject(pointer, "null", "must not be null"),
+        Field::Null => fields.push(kernel::FieldError::not_null(pointer)),
         Field::Value(value) => *target = value,
     }
 }

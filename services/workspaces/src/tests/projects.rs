@@ -50,7 +50,7 @@ async fn a_project_lives_from_making_to_restoring() {
         .update_project(&caller, made.id, &no_match(), nameless)
         .await
         .expect_err("422");
-    assert_eq!(error.fields[0].code, "null");
+    assert_eq!(error.fields[0].code, "not_null");
 
     assert!(!world.access(made.id, ada).await.expect("access").archived);
     let archived = world
