@@ -8,7 +8,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::event::EventPayload;
-use crate::{identity, notifications, tasks, webhooks, workspaces};
+use crate::{audit, identity, notifications, tasks, webhooks, workspaces};
 
 /// One event type.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,8 @@ macro_rules! catalog {
 }
 
 catalog! {
+    audit:
+        ActionRecorded;
     identity:
         UserRegistered,
         EmailVerified,

@@ -5,6 +5,7 @@
 //! Events: additive change only; a breaking change is a new version next to the old.
 
 pub mod asyncapi;
+pub mod audit;
 pub mod catalog;
 pub mod event;
 pub mod identity;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use contracts::audit::{Action, Entry, Log, events as audit};
 use contracts::catalog::EVENTS;
 use contracts::identity::events as identity;
 use contracts::notifications::events as notifications;
@@ -253,6 +254,19 @@ fn tasks_samples() -> Vec<Sample> {
     ]
 }
 
+fn audit_sample() -> Sample {
+    let entry = Entry::new(Log::Workspace(workspace()), Action::MemberRoleChanged, "member")
+        .id(user(2))
+        .name("Ben")
+        .change("role", Role::Viewer, Role::Owner)
+        .changed("secret");
+    let source = audit::Source {
+        address: [203, 0, 113, 9].into(),
+        user_agent: Some("curl/8.5.0".into()),
+    };
+    sample(&audit::ActionRecorded::new(entry, Some(source)))
+}
+
 fn samples() -> Vec<Sample> {
     let notification = notifications::NotificationCreated {
         notification_id: id::<NotificationId>(0x800),
@@ -265,6 +279,7 @@ fn samples() -> Vec<Sample> {
     all.extend(tasks_samples());
     all.push(sample(&notification));
     all.extend(webhooks_samples());
+    all.push(audit_sample());
     all
 }
 
@@ -357,6 +372,7 @@ fn every_event_has_one_sample_one_golden_and_a_place_in_the_catalog() {
 
     // Types in the sources that somebody forgot to list.
     let sources = [
+        include_str!("../src/audit.rs"),
         include_str!("../src/identity.rs"),
         include_str!("../src/workspaces.rs"),
         include_str!("../src/tasks.rs"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use adapters::egress::EgressClient;
 use async_trait::async_trait;
+use audit::{AuditKey, AuditService};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use identity::IdentityService;
@@ -47,6 +48,7 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("tasks", "tasks, comments, labels, search"),
     ("notifications", "inbox, mails, live events"),
     ("webhooks", "events sent to other programs"),
+    ("audit", "who did what, from where"),
 ];
 
 /// What each service keeps, and what must hold of it.
@@ -56,6 +58,7 @@ pub const KEPT: &[(Schema, &[Check])] = &[
     (tasks::SCHEMA, tasks::CHECKS),
     (notifications::SCHEMA, notifications::CHECKS),
     (webhooks::SCHEMA, webhooks::CHECKS),
+    (audit::SCHEMA, audit::CHECKS),
 ];
 
 /// The databases of an installation.
@@ -104,6 +107,7 @@ pub struct Databases {
     pub tasks: Db,
     pub notifications: Db,
     pub webhooks: Db,
+    pub audit: Db,
 }
 
 impl Databases {
@@ -116,11 +120,19 @@ impl Databases {
             tasks: open(tasks::SCHEMA).await?,
             notifications: open(notifications::SCHEMA).await?,
             webhooks: open(webhooks::SCHEMA).await?,
+            audit: open(audit::SCHEMA).await?,
         })
     }
 
-    pub fn all(&self) -> [&Db; 5] {
-        [&self.identity, &self.workspaces, &self.tasks, &self.notifications, &self.webhooks]
+    pub fn all(&self) -> [&Db; 6] {
+        [
+            &self.identity,
+            &self.workspaces,
+            &self.tasks,
+            &self.notifications,
+            &self.webhooks,
+            &self.audit,
+        ]
     }
 
     /// Applies pending migrations of every service.
@@ -220,6 +232,14 @@ impl App {
             identity.clone(),
             Arc::new(EgressClient::new(&config.egress)?),
         );
+        let audit = AuditService::new(
+            databases.audit.clone(),
+            config.audit.clone(),
+            toolkit.clone(),
+            audit_key(&installation_secret),
+            workspaces.clone(),
+            identity.clone(),
+        );
         let authenticator = Arc::new(Authenticator::new(
             identity.clone(),
             toolkit.clock.clone(),
@@ -228,7 +248,7 @@ impl App {
                 audience: config.identity.audience.clone(),
             },
         ));
-        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces, tasks, notifications, webhooks];
+        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces, tasks, notifications, webhooks, audit];
         let consumers: Vec<_> = services.iter().flat_map(|service| service.clone().consumers()).collect();
         let relays = services
             .iter()
@@ -360,6 +380,11 @@ impl App {
         document["webhooks"] = openapi::webhooks();
         http::openapi::complete(document)
     }
+}
+
+/// Seals the entries of audit logs.
+pub fn audit_key(installation_secret: &[u8; 32]) -> AuditKey {
+    AuditKey::new(secret::derive(installation_secret, "audit log"))
 }
 
 fn build_identity(

@@ -38,6 +38,8 @@ pub struct Config {
     pub notifications: notifications::Config,
     /// Events sent to programs of a workspace's own.
     pub webhooks: webhooks::Config,
+    /// Who did what, from where.
+    pub audit: audit::Config,
 }
 
 /// Listeners, data folder, shutdown.
@@ -163,6 +165,7 @@ impl Config {
             self.tasks.validate(),
             self.notifications.validate(),
             self.webhooks.validate(),
+            self.audit.validate(),
         ]
         .concat()
     }

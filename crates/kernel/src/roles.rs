@@ -70,6 +70,8 @@ pub enum Permission {
     ViewShare,
     /// Send the workspace's events to other programs, and see what was sent.
     WebhookManage,
+    /// Read and export who did what, from where.
+    AuditRead,
     LeadRead,
     LeadWrite,
     LeadAssign,
@@ -98,6 +100,7 @@ text_enum!(Permission {
     LabelManage => "label.manage",
     ViewShare => "view.share",
     WebhookManage => "webhook.manage",
+    AuditRead => "audit.read",
     LeadRead => "lead.read",
     LeadWrite => "lead.write",
     LeadAssign => "lead.assign",
@@ -122,7 +125,8 @@ impl Permission {
             | Self::ProjectDelete
             | Self::ProjectMemberManage
             | Self::CommentModerate
-            | Self::WebhookManage => Role::Owner,
+            | Self::WebhookManage
+            | Self::AuditRead => Role::Owner,
             Self::LeadRead | Self::LeadWrite | Self::LeadAssign | Self::SalesManage => return None,
         })
     }

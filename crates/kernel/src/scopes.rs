@@ -26,10 +26,13 @@ pub enum Scope {
     NotificationsRead,
     #[serde(rename = "notifications:write")]
     NotificationsWrite,
+    /// The audit logs of the owner's workspaces.
+    #[serde(rename = "audit:read")]
+    AuditRead,
 }
 
 impl Scope {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WorkspacesRead,
         Self::WorkspacesWrite,
         Self::MembersRead,
@@ -40,6 +43,7 @@ impl Scope {
         Self::TasksWrite,
         Self::NotificationsRead,
         Self::NotificationsWrite,
+        Self::AuditRead,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -54,6 +58,7 @@ impl Scope {
             Self::TasksWrite => "tasks:write",
             Self::NotificationsRead => "notifications:read",
             Self::NotificationsWrite => "notifications:write",
+            Self::AuditRead => "audit:read",
         }
     }
 

@@ -18,6 +18,7 @@ mod verification;
 
 use std::sync::Arc;
 
+use contracts::audit::{Action, Entry};
 use contracts::identity::events::SessionsEnded;
 use contracts::workspaces::Workspaces;
 use kernel::ids::UserId;
@@ -133,6 +134,11 @@ impl IdentityService {
             }
         };
         store::sessions::end(unit, user_id, which, reason, now);
+        unit.record(
+            Entry::of_account(user_id, Action::SessionsEnded)
+                .with("reason", reason)
+                .with("session_ids", Some(&session_ids).filter(|ids| !ids.is_empty())),
+        );
         unit.emit(&SessionsEnded { user_id, session_ids });
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use contracts::audit::{Action, Entry, Log};
 use contracts::workspaces::events::{ProjectPurged, WorkspacePurged};
 use kernel::ids::ProjectId;
 use kernel::{ErrorKind, Result, Timestamp};
@@ -14,6 +15,7 @@ use platform::due::Sweep;
 use crate::WorkspacesService;
 use crate::model::{Project, Workspace};
 use crate::service::access::Scope;
+use crate::service::projects::project_entry;
 use crate::store;
 
 /// Rows of one statement, so that no unit holds the writer for long.
@@ -57,6 +59,12 @@ impl Purge {
         unit.emit(&WorkspacePurged {
             workspace_id: workspace.id,
         });
+        // Its own log ends with it.
+        unit.record(
+            Entry::new(Log::Installation, Action::WorkspacePurged, "workspace")
+                .id(workspace.id)
+                .name(workspace.name.as_str()),
+        );
         ignore_gone(db.apply(unit).await.map(drop))
     }
 
@@ -69,6 +77,7 @@ impl Purge {
             workspace_id: project.workspace_id,
             project_id: project.id,
         });
+        unit.record(project_entry(project, Action::ProjectPurged));
         ignore_gone(self.service.db.apply(unit).await.map(drop))
     }
 

@@ -1,8 +1,11 @@
 //! `guildhall verify`: every invariant of every service, at one instant, with the rows that break it.
 
+mod seals;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use audit::AuditKey;
 use contracts::Envelope;
 use kernel::Timestamp;
 use kernel::ids::Uuid;
@@ -88,9 +91,7 @@ pub async fn verify(config: &Config, progress: &Progress) -> Result<Report> {
     let schemas = compose::schemas();
     let transfer = Transfer::read(&config.database, &config.server.data_dir, &schemas).await?;
     let as_of = transfer.taken_at;
-    Run::new(transfer, as_of, config.events.max_lag.get().as_secs(), progress)
-        .all()
-        .await
+    Run::new(config, transfer, as_of, progress)?.all().await
 }
 
 /// Verifies what an archive holds: its checksums, and then the same as in an installation.
@@ -100,7 +101,7 @@ pub async fn verify_archive(config: &Config, from: &Path, progress: &Progress) -
     let schemas = compose::schemas();
     let transfer = Transfer::read(&files_in(folder), folder, &schemas).await?;
     let manifest = unpacked.manifest;
-    let mut run = Run::new(transfer, manifest.taken_at, config.events.max_lag.get().as_secs(), progress);
+    let mut run = Run::new(config, transfer, manifest.taken_at, progress)?;
     run.compare(&manifest).await?;
     Ok((manifest, run.all().await?))
 }
@@ -109,6 +110,8 @@ struct Run<'a> {
     transfer: Transfer,
     report: Report,
     max_lag: i64,
+    /// Of the seals of audit logs; `None` where the installation's secret is not at hand.
+    audit_key: Option<AuditKey>,
     progress: &'a Progress,
     /// Services whose tables are those of this program.
     current: BTreeSet<&'static str>,
@@ -117,8 +120,9 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(transfer: Transfer, as_of: Timestamp, max_lag: u64, progress: &'a Progress) -> Self {
-        Self {
+    fn new(config: &Config, transfer: Transfer, as_of: Timestamp, progress: &'a Progress) -> Result<Self> {
+        let max_lag = config.events.max_lag.get().as_secs();
+        Ok(Self {
             report: Report {
                 engine: transfer.engine().as_str(),
                 as_of,
@@ -128,10 +132,11 @@ impl<'a> Run<'a> {
             },
             transfer,
             max_lag: i64::try_from(max_lag).unwrap_or(i64::MAX),
+            audit_key: config.server.existing_secret()?.as_ref().map(compose::audit_key),
             progress,
             current: BTreeSet::new(),
             absent: 0,
-        }
+        })
     }
 
     async fn all(mut self) -> Result<Report> {
@@ -153,6 +158,7 @@ impl<'a> Run<'a> {
             }
             self.progress.add(1);
         }
+        self.seals().await?;
         Ok(self.report)
     }
 

@@ -344,6 +344,14 @@ async fn what_is_broken_by_hand_is_named() {
         db: database.db(SCHEMAS[index]).await,
     };
     let (identity, workspaces, tasks, notifications) = (open(0).await, open(1).await, open(2).await, open(3).await);
+    let audit = open(5).await;
+
+    let forged = Query::update()
+        .table("audit_entries")
+        .value("action", "project.updated")
+        .and_where(Expr::col("action").eq("project.created"))
+        .to_owned();
+    audit.apply(|unit| unit.update(forged)).await;
 
     tasks.set("tasks", "comment_count", Expr::col("comment_count").add(7)).await;
     tasks.set("tasks", "subtask_count", Expr::col("subtask_count").add(1)).await;
@@ -427,6 +435,7 @@ async fn what_is_broken_by_hand_is_named() {
     found("identity", "identity.current_token", "broken", &world.ada.user_id);
     found("identity", "due_work.given_up", "attention", "no route to host");
     found("notifications", "notifications.sequence", "broken", "1");
+    found("audit", "audit.seals", "broken", "not as it was written");
     let said = run_on(&database, &["verify"]);
     refused(&said, 1, "need attention");
     assert!(String::from_utf8_lossy(&said.stdout).contains("BROKEN"), "{said:?}");

@@ -73,6 +73,7 @@ fn rows() -> Vec<Row> {
         task_rows(),
         notification_rows(),
         webhook_rows(),
+        audit_rows(),
     ]
     .into_iter()
     .flatten()
@@ -242,6 +243,16 @@ fn notification_rows() -> Vec<Row> {
         row("PUT", "/v1/notifications/{id}/read", Own),
         row("DELETE", "/v1/notifications/{id}/read", Own),
         row("DELETE", "/v1/notifications/{id}", Own),
+    ]
+}
+
+fn audit_rows() -> Vec<Row> {
+    vec![
+        row("GET", "/v1/workspaces/{workspace_id}/audit-log", Owner),
+        row("GET", "/v1/workspaces/{workspace_id}/audit-log/export", Owner),
+        row("GET", "/v1/me/security-log", SignedIn),
+        row("GET", "/v1/audit-log", Admin),
+        row("GET", "/v1/audit-log/export", Admin),
     ]
 }
 

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 pub const PASSWORD: &str = "correct-horse-battery-staple-42";
 
 /// Every service's database.
-pub const SCHEMAS: [platform::db::Schema; 5] = [
+pub const SCHEMAS: [platform::db::Schema; 6] = [
     identity::SCHEMA,
     workspaces::SCHEMA,
     tasks::SCHEMA,
     notifications::SCHEMA,
     webhooks::SCHEMA,
+    audit::SCHEMA,
 ];
 
 /// The configuration of the suite on `database`.

@@ -4,9 +4,11 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use contracts::audit::Entry;
+use contracts::audit::events::{ActionRecorded, Source};
 use contracts::{Envelope, EventPayload};
 use kernel::ids::{EntityId, EventId, uuid_v7};
-use kernel::{Clock, Timestamp};
+use kernel::{Actor, Clock, Timestamp};
 use sea_query::{DeleteStatement, InsertStatement, LockType, SelectStatement, UpdateStatement};
 
 use super::row::{Collect, collector};
@@ -130,6 +132,15 @@ impl Unit {
             data: serde_json::to_value(payload),
         });
     }
+    /// Records an action in an audit log, with who did it and from where as the caller has it. The log has the entry when, and
+    /// only when, the unit commits.
+    pub fn record(&mut self, entry: Entry) {
+        let source = (self.caller.actor != Actor::System).then(|| Source {
+            address: self.caller.client_ip.to_canonical(),
+            user_agent: self.caller.user_agent.as_deref().map(printable).filter(|agent| !agent.is_empty()),
+        });
+        self.emit(&ActionRecorded::new(entry, source));
+    }
     /// Stores due work. An item with the same `(kind, key)` that has not run yet is replaced.
     pub fn schedule(&mut self, due: Due) {
         self.due.push(DueOp::Schedule(due));
@@ -232,6 +243,11 @@ impl Fact {
                 .map_err(|error| DbError::Other(format!("event {}: {error}", self.event_type)))?,
         })
     }
+}
+
+/// What a device says of itself, fit for every database.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// The time of the request as a clock, so that ids made for it carry it.

@@ -1,5 +1,6 @@
 //! One's own account: profile, address, disabling, deleting.
 
+use contracts::audit::{Action, Entry};
 use contracts::identity::SoleOwnedWorkspaces;
 use contracts::identity::events::{ProfileUpdated, UserDeactivated};
 use contracts::workspaces::ListSoleOwned;
@@ -9,6 +10,7 @@ use platform::db::{Guard, Reply, Unit};
 use platform::http::IfMatch;
 use secrecy::SecretString;
 
+use super::audit::{of_installation, record_administration};
 use super::{IdentityService, MailJob, audit, without_idempotency};
 use crate::error::IdentityError;
 use crate::model::email::EmailAddress;
@@ -71,9 +73,16 @@ impl IdentityService {
                 time_zone: changed.time_zone.clone(),
                 locale: changed.locale.clone(),
             });
+            unit.record(
+                Entry::of_account(user.id, Action::AccountUpdated)
+                    .change("name", &user.name, &changed.name)
+                    .change("time_zone", &user.time_zone, &changed.time_zone)
+                    .change("locale", &user.locale, &changed.locale),
+            );
         }
         if let Some(email) = &new_email {
             Self::schedule_mail(&mut unit, &MailJob::change_email(user.id, email), caller.now);
+            unit.record(Entry::of_account(user.id, Action::EmailChangeRequested).with("email", email.as_str()));
             audit(caller, "email_change_requested", Some(user.id), "ok");
         }
         let (body, version) = (render(&changed), changed.version);
@@ -184,6 +193,12 @@ impl IdentityService {
             deleted,
             sole_owned_workspaces,
         });
+        match status {
+            // The account's own log goes with it.
+            UserStatus::Deleted => unit.record(of_installation(user.id, Action::AccountDeleted)),
+            UserStatus::Locked => record_administration(&mut unit, user.id, Action::AccountLocked),
+            UserStatus::Disabled | UserStatus::Active => unit.record(Entry::of_account(user.id, Action::AccountDisabled)),
+        }
         if let Some(email) = user.email.clone() {
             let job = MailJob::Deactivated { email, status };
             Self::schedule_mail(&mut unit, &job, caller.now);

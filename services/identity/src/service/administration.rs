@@ -1,5 +1,6 @@
 //! What administrators of the installation do, over HTTP and on the command line.
 
+use contracts::audit::Action;
 use kernel::cursor::Page;
 use kernel::ids::UserId;
 use kernel::{Error, Result, Timestamp};
@@ -9,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::LAST_ADMIN;
+use super::audit::record_administration;
 use super::registration::{Register, email_taken};
 use super::{IdentityService, audit, without_idempotency};
 use crate::error::IdentityError;
@@ -129,6 +131,7 @@ impl IdentityService {
         if let Some(email) = &user.email {
             self.forget_failures(&mut unit, caller, email);
         }
+        record_administration(&mut unit, user.id, Action::AccountActivated);
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);
         audit(caller, "unlocked", Some(user.id), "ok");
@@ -157,6 +160,12 @@ impl IdentityService {
             store::users::require_other_admin(&mut unit, user.id, LAST_ADMIN);
         }
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
+        let action = if admin {
+            Action::AdministratorGranted
+        } else {
+            Action::AdministratorRevoked
+        };
+        record_administration(&mut unit, user.id, action);
         self.db.apply(unit).await?;
         // What the person may do is cached together with their session.
         self.announce_sessions(user.id);
@@ -218,6 +227,7 @@ impl IdentityService {
         self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now)
             .await?;
         self.forget_failures(&mut unit, &caller, user.email.as_deref().unwrap_or_default());
+        record_administration(&mut unit, user.id, Action::PasswordReset);
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);
         audit(&caller, "password_reset_by_operator", Some(user.id), "ok");

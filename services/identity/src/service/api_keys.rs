@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use contracts::audit::{Action, Entry, Log};
 use contracts::identity::{ApiKeyState, CheckApiKey};
 use kernel::cursor::Page;
 use kernel::ids::{ApiKeyId, EntityId, UserId};
@@ -92,6 +93,11 @@ impl IdentityService {
         };
         let mut unit = Unit::new(caller);
         store::api_keys::insert(&mut unit, &key);
+        unit.record(
+            entry(&key, Action::ApiKeyCreated)
+                .with("scopes", key.scopes)
+                .with("expires_at", key.expires_at),
+        );
         Self::schedule_mail(&mut unit, &MailJob::api_key_made(&key), caller.now);
         let warn_at = key.expires_at.minus(DAY * self.config.api_keys.warn_days);
         if warn_at > caller.now {
@@ -169,6 +175,7 @@ impl IdentityService {
         if_match.check(key.version)?;
         let mut errors = Vec::new();
         let name = parse_key_name(name, &mut errors).ok_or_else(|| Error::invalid(errors))?;
+        let entry = entry(&key, Action::ApiKeyUpdated).change("name", &key.name, &name);
         let changed = ApiKey {
             name,
             updated_at: caller.now,
@@ -177,6 +184,7 @@ impl IdentityService {
         };
         let mut unit = Unit::new(caller);
         store::api_keys::update(&mut unit, &changed, Guard::VERSION);
+        unit.record(entry);
         let (body, version) = (render(&changed), changed.version);
         Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(body, version))).await?)
     }
@@ -192,6 +200,7 @@ impl IdentityService {
         };
         let mut unit = Unit::new(&without_idempotency(caller));
         store::api_keys::update(&mut unit, &revoked, Guard::VERSION);
+        unit.record(entry(&revoked, Action::ApiKeyRevoked));
         self.db.apply(unit).await?;
         self.announce_sessions(revoked.user_id);
         audit(caller, "api_key_revoked", Some(revoked.user_id), "ok");
@@ -236,6 +245,12 @@ impl IdentityService {
         let live = standing.filter(|standing| standing.key.is_live(now) && standing.status == UserStatus::Active);
         Ok(live.map(|standing| (standing.key.clone(), standing.key.user_id)))
     }
+}
+
+fn entry(key: &ApiKey, action: Action) -> Entry {
+    Entry::new(Log::Account(key.user_id), action, "api_key")
+        .id(key.id)
+        .name(key.name.as_str())
 }
 
 const MAX_KEY_NAME_CHARS: usize = 100;

@@ -1,5 +1,6 @@
 //! Changing and resetting passwords.
 
+use contracts::audit::{Action, Entry};
 use kernel::{Error, Result};
 use platform::Caller;
 use platform::db::{Guard, Unit};
@@ -37,6 +38,7 @@ impl IdentityService {
             let which = Which::AllBut(caller.session_id()?);
             self.end_sessions(&mut unit, user.id, which, "password_changed", caller.now).await?;
         }
+        unit.record(Entry::of_account(user.id, Action::PasswordChanged).with("end_other_sessions", command.end_other_sessions));
         Self::schedule_mail(&mut unit, &MailJob::PasswordChanged { user_id: user.id }, caller.now);
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);
@@ -70,6 +72,7 @@ impl IdentityService {
                 email: token.email.clone(),
             });
         }
+        unit.record(Entry::of_account(user.id, Action::PasswordReset).with("via", "mail"));
         Self::schedule_mail(&mut unit, &MailJob::PasswordChanged { user_id: user.id }, caller.now);
         self.db.apply(unit).await?;
         self.announce_sessions(user.id);

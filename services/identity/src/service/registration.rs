@@ -1,5 +1,6 @@
 //! Making an account.
 
+use contracts::audit::{Action, Entry};
 use contracts::identity::events::UserRegistered;
 use contracts::workspaces::{CheckInvitation, ClaimInvitation};
 use kernel::ids::{EntityId, UserId};
@@ -8,6 +9,7 @@ use platform::Caller;
 use platform::db::{Guard, Unit};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::audit::of_installation;
 use super::{IdentityService, MailJob, SignedIn, audit, without_idempotency};
 use crate::config::Registration;
 use crate::error::IdentityError;
@@ -172,6 +174,8 @@ impl IdentityService {
             email_verified: user.email_verified,
             name: user.name.clone(),
         });
+        unit.record(Entry::of_account(user.id, Action::AccountRegistered));
+        unit.record(of_installation(user.id, Action::AccountRegistered).with("administrator", Some(true).filter(|_| user.instance_admin)));
     }
 
     /// Says nothing to the caller; the mail tells whoever owns the address.

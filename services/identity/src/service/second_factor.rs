@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::audit::{Action, Entry};
 use data_encoding::BASE32_NOPAD;
 use kernel::ids::UserId;
 use kernel::{Error, ErrorKind, Result, Timestamp};
@@ -9,6 +10,7 @@ use platform::Caller;
 use platform::db::{DbError, Guard, Unit};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::audit::record_administration;
 use super::{IdentityService, MailJob, SignedIn, audit, without_idempotency};
 use crate::error::IdentityError;
 use crate::model::second_factor::{Code, SecondFactor, matching_step, new_recovery_codes, new_seed, provisioning_uri};
@@ -141,7 +143,7 @@ impl IdentityService {
             _ => None,
         };
         let Some(step) = step else {
-            audit(caller, "second_factor_confirmed", Some(user.id), "wrong code");
+            self.note_wrong_code(caller, user.id).await?;
             return Err(wrong_field());
         };
         let codes = new_recovery_codes();
@@ -151,6 +153,7 @@ impl IdentityService {
         self.end_sessions(&mut unit, user.id, Which::AllBut(session_id), "second_factor_on", caller.now)
             .await?;
         attempt.succeed(&mut unit);
+        unit.record(Entry::of_account(user.id, Action::SecondFactorEnabled));
         Self::schedule_mail(
             &mut unit,
             &MailJob::SecondFactor {
@@ -168,6 +171,7 @@ impl IdentityService {
     pub(crate) async fn disable_second_factor(&self, caller: &Caller, password: &SecretString, code: &SecretString) -> Result<()> {
         let (user, mut unit) = self.begin_with_both(caller, password, code).await?;
         store::second_factors::delete_of_user(&mut unit, user.id);
+        unit.record(Entry::of_account(user.id, Action::SecondFactorDisabled));
         Self::schedule_mail(
             &mut unit,
             &MailJob::SecondFactor {
@@ -191,6 +195,7 @@ impl IdentityService {
         let (user, mut unit) = self.begin_with_both(caller, password, code).await?;
         let codes = new_recovery_codes();
         store::second_factors::replace_recovery_codes(&mut unit, user.id, &self.hashes(&codes), caller.now);
+        unit.record(Entry::of_account(user.id, Action::RecoveryCodesRenewed));
         self.apply_code(unit).await?;
         audit(caller, "recovery_codes_renewed", Some(user.id), "ok");
         Ok(codes)
@@ -233,11 +238,19 @@ impl IdentityService {
     /// at once is refused here.
     async fn demand_code(&self, caller: &Caller, unit: &mut Unit, factor: &SecondFactor, code: &SecretString) -> Result<()> {
         let attempt = self.admit(caller, &guesses_of(factor.user_id)).await?;
-        self.require_code(unit, factor, code, caller.now)?.ok_or_else(|| {
-            audit(caller, "second_factor", Some(factor.user_id), "wrong code");
-            wrong_field()
-        })?;
+        if self.require_code(unit, factor, code, caller.now)?.is_none() {
+            self.note_wrong_code(caller, factor.user_id).await?;
+            return Err(wrong_field());
+        }
         attempt.succeed(unit);
+        Ok(())
+    }
+
+    async fn note_wrong_code(&self, caller: &Caller, user_id: UserId) -> Result<()> {
+        audit(caller, "second_factor", Some(user_id), "wrong code");
+        let mut unit = Unit::new(&without_idempotency(caller));
+        unit.record(Entry::of_account(user_id, Action::SecondFactorFailed));
+        self.db.apply(unit).await?;
         Ok(())
     }
 
@@ -304,18 +317,21 @@ impl IdentityService {
         store::second_factors::count_guess(&mut counted, &hash, MAX_GUESSES, CHALLENGE_OVER);
         self.db.apply(counted).await?;
 
-        let wrong = || {
-            audit(&caller, "second_factor", Some(user.id), "wrong code");
-            Error::from(IdentityError::CodeWrong)
-        };
+        let wrong = || Error::from(IdentityError::CodeWrong);
         let mut unit = Unit::new(&caller);
         store::users::require_unchanged_credentials(&mut unit, &user, CHALLENGE_OVER);
         store::second_factors::consume_challenge(&mut unit, &hash, CHALLENGE_OVER);
-        self.require_code(&mut unit, &factor, code, caller.now)?.ok_or_else(wrong)?;
+        if self.require_code(&mut unit, &factor, code, caller.now)?.is_none() {
+            self.note_wrong_code(&caller, user.id).await?;
+            return Err(wrong());
+        }
         let (session, refresh) = self.open_session(&mut unit, &caller, user.id);
         attempt.succeed(&mut unit);
         match self.db.apply(unit).await {
-            Err(DbError::Guard(guard)) if guard == WRONG_CODE => return Err(wrong()),
+            Err(DbError::Guard(guard)) if guard == WRONG_CODE => {
+                self.note_wrong_code(&caller, user.id).await?;
+                return Err(wrong());
+            }
             other => other?,
         };
         audit(&caller, "sign_in", Some(user.id), "ok, with a second factor");
@@ -330,6 +346,7 @@ impl IdentityService {
         store::second_factors::delete_of_user(&mut unit, user.id);
         self.end_sessions(&mut unit, user.id, Which::All, "second_factor_reset", caller.now)
             .await?;
+        record_administration(&mut unit, user.id, Action::SecondFactorDisabled);
         Self::schedule_mail(
             &mut unit,
             &MailJob::SecondFactor {

@@ -1,9 +1,10 @@
 //! Sessions: open, refresh, list, end, check.
 
+use contracts::audit::{Action, Entry};
 use contracts::identity::{CheckSession, SessionState};
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, SessionId, UserId};
-use kernel::{Error, ErrorKind, Result, Timestamp};
+use kernel::{Actor, Error, ErrorKind, Result, Timestamp};
 use platform::Caller;
 use platform::db::{DbError, Guard, Unit};
 use secrecy::SecretString;
@@ -60,6 +61,14 @@ impl IdentityService {
         };
         let token = new_token(REFRESH_PREFIX);
         store::sessions::insert(unit, &session, &self.keyring.fingerprint(&token));
+        unit.record(
+            Entry::of_account(user_id, Action::SignedIn)
+                .with("session_id", session.id)
+                .by(Actor::User {
+                    user_id,
+                    session_id: session.id,
+                }),
+        );
         (session, token)
     }
 

@@ -1,5 +1,6 @@
 //! Signing in with address and password, the first step of two for people with a second factor.
 
+use contracts::audit::{Action, Entry, Log};
 use kernel::ids::UserId;
 use kernel::{Error, ErrorKind, Result};
 use platform::Caller;
@@ -32,8 +33,10 @@ impl IdentityService {
         };
         let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
         let verified = self.hasher.verify(stored, password).await?;
+        let known = user.as_ref().map(|user| user.id);
         let Some(user) = user.filter(|user| verified.matches && user.is_active()) else {
             audit(&caller, "sign_in", None, "wrong address or password, or account not active");
+            self.record_failed_sign_in(&caller, known).await?;
             return Err(IdentityError::InvalidCredentials.into());
         };
         if self.config.verification_required() && !user.email_verified {
@@ -76,10 +79,23 @@ impl IdentityService {
         }
     }
 
+    /// In one way for known and unknown addresses, so that the time tells nothing. What was typed as an address is not kept:
+    /// it may be a password in the wrong field.
+    async fn record_failed_sign_in(&self, caller: &Caller, known: Option<UserId>) -> Result<()> {
+        let mut unit = Unit::new(caller);
+        unit.record(match known {
+            Some(user_id) => Entry::of_account(user_id, Action::SignInFailed),
+            None => Entry::new(Log::Installation, Action::SignInFailed, "account"),
+        });
+        self.db.apply(unit).await?;
+        Ok(())
+    }
+
     /// The password was right, so saying why tells a stranger nothing.
     async fn refuse_unverified<T>(&self, caller: &Caller, user_id: UserId, attempt: Attempt) -> Result<T> {
         let mut unit = Unit::new(caller);
         attempt.succeed(&mut unit);
+        unit.record(Entry::of_account(user_id, Action::SignInFailed).with("reason", "email_unverified"));
         self.db.apply(unit).await?;
         audit(caller, "sign_in", Some(user_id), "address not verified");
         Err(IdentityError::EmailUnverified.into())
@@ -91,6 +107,9 @@ impl IdentityService {
         let verified = self.hasher.verify(user.password_hash.as_deref(), password).await?;
         if !verified.matches {
             audit(caller, "confirm_password", Some(user.id), "wrong password");
+            let mut unit = Unit::new(&without_idempotency(caller));
+            unit.record(Entry::of_account(user.id, Action::PasswordConfirmationFailed));
+            self.db.apply(unit).await?;
             return Err(Error::invalid_field(pointer, "wrong_password", "is not your current password"));
         }
         let mut unit = Unit::new(&without_idempotency(caller));

@@ -1,5 +1,6 @@
 //! Proving addresses.
 
+use contracts::audit::{Action, Entry};
 use contracts::identity::events::EmailVerified;
 use kernel::{Error, Result};
 use platform::Caller;
@@ -71,6 +72,11 @@ impl IdentityService {
         unit.emit(&EmailVerified {
             user_id: user.id,
             email: token.email.clone(),
+        });
+        unit.record(if token.purpose == Purpose::ChangeEmail {
+            Entry::of_account(user.id, Action::EmailChanged).change("email", old_email.as_ref(), Some(&token.email))
+        } else {
+            Entry::of_account(user.id, Action::EmailVerified)
         });
         if token.purpose == Purpose::ChangeEmail {
             // Links that were mailed to the old address must not outlive it.

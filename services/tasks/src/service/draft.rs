@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use contracts::audit::{Action, Entry, Log};
 use contracts::tasks::events::{
     TaskArchived, TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskRef, TaskReopened, TaskRestored, TaskUpdated,
 };
@@ -186,8 +187,19 @@ impl Draft {
     fn announce(&mut self, old: &Task, new: &Task, lines: &[Line], (added, removed): (Vec<UserId>, Vec<UserId>), mentioned: Vec<UserId>) {
         let task = || task_ref(new);
         match (old.is_live(), new.is_live()) {
-            (true, false) => return self.unit.emit(&TaskDeleted { task: task() }),
-            (false, true) => return self.unit.emit(&TaskRestored { task: task() }),
+            (true, false) => {
+                // One entry in the audit log, however many sub-tasks went along.
+                if new.deleted_with.is_none_or(|root| root == new.id) {
+                    self.unit.record(audit_entry(new, Action::TaskDeleted));
+                }
+                return self.unit.emit(&TaskDeleted { task: task() });
+            }
+            (false, true) => {
+                if old.deleted_with.is_none_or(|root| root == old.id) {
+                    self.unit.record(audit_entry(new, Action::TaskRestored));
+                }
+                return self.unit.emit(&TaskRestored { task: task() });
+            }
             // A clean-up of a deleted task concerns nobody.
             (false, false) => return,
             (true, true) => {}
@@ -305,6 +317,14 @@ impl Draft {
 fn contribution(task: &Task) -> Option<(TaskId, i32)> {
     let parent = task.parent_id.filter(|_| task.is_live())?;
     Some((parent, i32::from(task.status == Status::Done)))
+}
+
+fn audit_entry(task: &Task, action: Action) -> Entry {
+    Entry::new(Log::Workspace(task.workspace_id), action, "task")
+        .id(task.id)
+        .name(task.title.as_str())
+        .with("project_id", task.project_id)
+        .with("number", task.number)
 }
 
 pub(crate) fn task_ref(task: &Task) -> TaskRef {

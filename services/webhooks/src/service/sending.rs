@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use contracts::audit::Action;
 use contracts::webhooks::events::WebhookDisabled;
 use futures_util::future::join_all;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -19,7 +20,7 @@ use platform::due::{DueConfig, DueItem};
 use platform::egress::{EgressError, EgressRequest, EgressResponse};
 use tokio::time::Instant;
 
-use super::webhooks::host;
+use super::webhooks::{entry, host};
 use super::{dispatch, notice};
 use crate::WebhooksService;
 use crate::error::MOVED_ON;
@@ -228,6 +229,7 @@ pub(crate) fn disable_webhook(unit: &mut Unit, webhook: &Webhook, reason: Disabl
         host: host(webhook),
         reason: reason.as_str().to_owned(),
     });
+    unit.record(entry(webhook, Action::WebhookDisabled).with("reason", reason.as_str()));
     unit.schedule(notice::due(webhook, reason, now));
 }
 

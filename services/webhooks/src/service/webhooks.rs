@@ -1,6 +1,7 @@
 //! Webhooks: make, list, change, rotate the secret, delete, test.
 
 use contracts::PublicEvent;
+use contracts::audit::{Action, Entry, Log};
 use contracts::webhooks::events;
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, EventId, ProjectId, WebhookId, WorkspaceId};
@@ -165,6 +166,12 @@ impl WebhooksService {
             host: host(&webhook),
             event_types: webhook.event_types.clone(),
         });
+        unit.record(
+            entry(&webhook, Action::WebhookCreated)
+                .with("event_types", &webhook.event_types)
+                .with("project_id", webhook.project_id)
+                .with("enabled", webhook.enabled),
+        );
         let stored = WebhookWithSecretView {
             webhook: WebhookView::new(&webhook, caller.now),
             secret: None,
@@ -186,13 +193,13 @@ impl WebhooksService {
         let (old, membership) = self.webhook(caller, workspace_id, id).await?;
         if_match.check_or_require(old.version, membership.strict_concurrency)?;
         let new = self.changed(caller, &old, command).await?;
-        let changed = changed_fields(&old, &new);
+        let (changed, entry) = (changed_fields(&old, &new), updated(&old, &new));
         if changed.is_empty() {
             let view = WebhookView::new(&old, caller.now);
             let unit = Unit::new(caller);
             return Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, old.version))).await?);
         }
-        self.store_change(caller, new, changed).await
+        self.store_change(caller, new, changed, entry).await
     }
 
     async fn changed(&self, caller: &Caller, old: &Webhook, command: UpdateWebhook) -> Result<Webhook> {
@@ -241,7 +248,7 @@ impl WebhooksService {
         if errors.is_empty() { Ok(new) } else { Err(Error::invalid(errors)) }
     }
 
-    async fn store_change(&self, caller: &Caller, mut webhook: Webhook, changed: Vec<String>) -> Result<Reply<WebhookView>> {
+    async fn store_change(&self, caller: &Caller, mut webhook: Webhook, changed: Vec<String>, entry: Entry) -> Result<Reply<WebhookView>> {
         webhook.version += 1;
         webhook.updated_at = caller.now;
         let mut unit = Unit::new(caller);
@@ -255,6 +262,7 @@ impl WebhooksService {
             host: host(&webhook),
             changed,
         });
+        unit.record(entry);
         let (view, version) = (WebhookView::new(&webhook, caller.now), webhook.version);
         Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, version))).await?)
     }
@@ -273,7 +281,8 @@ impl WebhooksService {
         let sealed = self.seal(id, &secret)?;
         webhook.old_secret = Some(std::mem::replace(&mut webhook.secret, sealed));
         webhook.old_secret_expires_at = Some(caller.now.plus(self.config.secret_overlap()));
-        let reply = self.store_change(caller, webhook, vec!["secret".to_owned()]).await?;
+        let entry = entry(&webhook, Action::WebhookSecretRotated).changed("secret");
+        let reply = self.store_change(caller, webhook, vec!["secret".to_owned()], entry).await?;
         Ok(Reply {
             status: reply.status,
             location: reply.location,
@@ -296,6 +305,7 @@ impl WebhooksService {
             webhook_id: id,
             host: host(&webhook),
         });
+        unit.record(entry(&webhook, Action::WebhookDeleted));
         self.db.apply(unit).await?;
         Ok(())
     }
@@ -337,6 +347,25 @@ impl WebhooksService {
             .apply_reply(unit, move |_| Ok(dispatch::accepted(view, Some(location))))
             .await?)
     }
+}
+
+/// Named by the host; the rest of a URL may hold a secret.
+pub(crate) fn entry(webhook: &Webhook, action: Action) -> Entry {
+    Entry::new(Log::Workspace(webhook.workspace_id), action, "webhook")
+        .id(webhook.id)
+        .name(host(webhook))
+}
+
+fn updated(old: &Webhook, new: &Webhook) -> Entry {
+    let mut entry = entry(new, Action::WebhookUpdated)
+        .change("description", &old.description, &new.description)
+        .change("event_types", &old.event_types, &new.event_types)
+        .change("project_id", old.project_id, new.project_id)
+        .change("enabled", old.enabled, new.enabled);
+    if old.url != new.url {
+        entry = entry.changed("url").change("host", host(old), host(new));
+    }
+    entry
 }
 
 fn changed_fields(old: &Webhook, new: &Webhook) -> Vec<String> {

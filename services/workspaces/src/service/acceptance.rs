@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use contracts::audit::Action;
 use contracts::identity::GetUsers;
 use contracts::workspaces::ClaimInvitation;
 use contracts::workspaces::events::MemberAdded;
@@ -15,6 +16,8 @@ use platform::Caller;
 use platform::db::{DbError, Reply, Unit};
 
 use super::access::Scope;
+use super::entry;
+use super::invitations::invitation_entry;
 use crate::WorkspacesService;
 use crate::error::{INVITATION_ENDED, MEMBERS_FULL, WorkspacesError, member_exists};
 use crate::model::invitation::{Claim, claim_tag, hash_of_presented};
@@ -114,6 +117,14 @@ impl WorkspacesService {
             role: member.role,
             sales_role: member.sales_role,
         });
+        unit.record(
+            entry(workspace.id, Action::MemberAdded, "member")
+                .id(user_id)
+                .with("role", member.role)
+                .with("sales_role", member.sales_role)
+                .with("invitation_id", invitation.id)
+                .with("invited_by", invitation.invited_by),
+        );
         tracing::info!(workspace = %workspace.id, member = %user_id, role = %member.role, invitation = %invitation.id, "member comes");
         let _announcement = self.announce(workspace.id, Some(user_id));
         let view = MemberView::from(&member);
@@ -189,6 +200,7 @@ impl WorkspacesService {
             InvitationState::Declined,
             caller.now,
         );
+        unit.record(invitation_entry(&invitation, Action::InvitationDeclined));
         Ok(self.db.apply_reply(unit, move |_| Ok(Reply::plain(preview))).await?)
     }
 

@@ -3,8 +3,8 @@
 //! The token of an invitation by e-mail leaves the server in the mail alone, never in a reply. So whoever shows it
 //! has read the mail: that proves the address, also where accounts need no verified address.
 
+use contracts::audit::{Action, Entry};
 use contracts::identity::FindUserByEmail;
-
 use contracts::workspaces::events::MemberInvited;
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, InvitationId, UserId, WorkspaceId};
@@ -15,8 +15,8 @@ use platform::db::{Reply, Unit};
 use platform::due::Due;
 use platform::mail::{MAIL_KIND, Mail};
 
-use super::PageRequest;
 use super::access::{Scope, WorkspaceAccess};
+use super::{PageRequest, entry};
 use crate::WorkspacesService;
 use crate::error::{ROLE_LOST, WorkspacesError};
 use crate::model::{Fields, Invitation, InvitationState, InvitationToken, Standing};
@@ -72,6 +72,7 @@ impl WorkspacesService {
             user_id: invitee,
             role: invitation.role,
         });
+        unit.record(invitation_entry(&invitation, Action::InvitationCreated));
         self.send(caller, &mut unit, &access, &invitation, &token).await?;
         let reply = self.issue(caller, unit, &invitation, &token, true).await?;
         Ok(reply)
@@ -173,6 +174,7 @@ impl WorkspacesService {
         let mut unit = Unit::new(caller);
         store::invitations::end(&mut unit, &access.scope, invitation_id, InvitationState::Revoked, caller.now);
         unit.unschedule(MAIL_KIND, &mail_key(invitation_id));
+        unit.record(invitation_entry(&invitation, Action::InvitationRevoked));
         self.db.apply(unit).await?;
         Ok(())
     }
@@ -213,6 +215,7 @@ impl WorkspacesService {
         let mut unit = Unit::new(caller);
         require_inviter(&mut unit, &access, invitation.standing());
         store::invitations::renew(&mut unit, &access.scope, &invitation, &token);
+        unit.record(invitation_entry(&invitation, Action::InvitationResent));
         self.send(caller, &mut unit, &access, &invitation, &token).await?;
         self.issue(caller, unit, &invitation, &token, false).await
     }
@@ -280,6 +283,18 @@ impl WorkspacesService {
             run_at: caller.now,
         });
         Ok(())
+    }
+}
+
+/// Named by the address that it is for.
+pub(super) fn invitation_entry(invitation: &Invitation, action: Action) -> Entry {
+    let entry = entry(invitation.workspace_id, action, "invitation")
+        .id(invitation.id)
+        .with("role", invitation.role)
+        .with("sales_role", invitation.sales_role);
+    match &invitation.email {
+        Some(email) => entry.name(email.as_str()),
+        None => entry,
     }
 }
 

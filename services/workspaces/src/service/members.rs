@@ -1,5 +1,6 @@
 //! People in a workspace: list, roles, removal, leaving, transfer of ownership.
 
+use contracts::audit::Action;
 use contracts::workspaces::events;
 use kernel::cursor::Page;
 use kernel::ids::{UserId, WorkspaceId};
@@ -9,8 +10,8 @@ use platform::Caller;
 use platform::db::{Guard, Reply, Unit};
 use platform::http::{Field, IfMatch};
 
-use super::PageRequest;
 use super::access::{Scope, WorkspaceAccess};
+use super::{PageRequest, entry};
 use crate::WorkspacesService;
 use crate::error::{LAST_OWNER, ROLE_LOST, WORKSPACE_GONE, WorkspacesError};
 use crate::model::{Member, Standing, Workspace};
@@ -191,6 +192,12 @@ impl WorkspacesService {
                 change_standing(&mut unit, &access.scope, &access.workspace, member, standing, caller.now);
             }
         }
+        unit.record(
+            entry(id, Action::OwnershipTransferred, "workspace")
+                .id(id)
+                .name(access.workspace.name.as_str())
+                .change("owner", access.member.user_id, heir.user_id),
+        );
         let _announcement = self.announce(id, None);
         self.reply_workspace(unit, &access.workspace).await
     }
@@ -240,6 +247,12 @@ pub(crate) fn change_standing(unit: &mut Unit, scope: &Scope, workspace: &Worksp
         old_sales_role: member.sales_role,
         new_sales_role: standing.sales_role,
     });
+    unit.record(
+        entry(workspace.id, Action::MemberRoleChanged, "member")
+            .id(member.user_id)
+            .change("role", member.role, standing.role)
+            .change("sales_role", member.sales_role, standing.sales_role),
+    );
 }
 
 /// The person, all their project roles, and the fact.
@@ -270,4 +283,10 @@ pub(crate) fn remove_from(unit: &mut Unit, scope: &Scope, member: &Member, left:
         user_id: member.user_id,
         left,
     });
+    let action = if left { Action::MemberLeft } else { Action::MemberRemoved };
+    unit.record(
+        entry(member.workspace_id, action, "member")
+            .id(member.user_id)
+            .change("role", Some(member.role), None),
+    );
 }

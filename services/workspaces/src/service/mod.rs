@@ -10,15 +10,21 @@ pub(crate) mod workspaces;
 
 use std::collections::HashMap;
 
+use contracts::audit::{Action, Entry, Log};
 use contracts::identity::{GetUsers, UserSummary};
 use kernel::Result;
 use kernel::cursor::Page;
-use kernel::ids::UserId;
+use kernel::ids::{UserId, WorkspaceId};
 use platform::Caller;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::WorkspacesService;
+
+/// For the audit log of the workspace.
+pub(crate) fn entry(workspace_id: WorkspaceId, action: Action, kind: &str) -> Entry {
+    Entry::new(Log::Workspace(workspace_id), action, kind)
+}
 
 /// Size and start of a page.
 #[derive(Debug, Clone)]

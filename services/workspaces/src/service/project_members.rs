@@ -1,5 +1,6 @@
 //! Roles of their own that people have in a project.
 
+use contracts::audit::Action;
 use contracts::workspaces::events::RoleChanged;
 use kernel::Result;
 use kernel::cursor::Page;
@@ -9,8 +10,8 @@ use platform::Caller;
 use platform::db::{Guard, Reply, Unit};
 use platform::http::IfMatch;
 
-use super::PageRequest;
 use super::access::{ProjectAccess, Scope};
+use super::{PageRequest, entry};
 use crate::WorkspacesService;
 use crate::error::{MEMBER_GONE, WorkspacesError};
 use crate::model::ProjectMember;
@@ -89,7 +90,7 @@ impl WorkspacesService {
                 if_match.check_or_require(current.version, true)?;
                 let mut unit = Unit::new(caller);
                 store::project_members::set_role(&mut unit, &access.scope, &current, role, caller.now);
-                unit.emit(&role_changed(&access, user_id, Some(current.role), Some(role)));
+                role_changed(&mut unit, &access, user_id, Some(current.role), Some(role));
                 let _announcement = self.announce(access.workspace.id, Some(user_id));
                 let view = ProjectMemberView {
                     role,
@@ -106,7 +107,7 @@ impl WorkspacesService {
         // Whoever leaves the workspace at this moment must not keep a role in the project.
         unit.require(store::members::of_user(&access.scope, new.user_id), MEMBER_GONE);
         store::project_members::insert(&mut unit, &new);
-        unit.emit(&role_changed(access, new.user_id, None, Some(new.role)));
+        role_changed(&mut unit, access, new.user_id, None, Some(new.role));
         let _announcement = self.announce(access.workspace.id, Some(new.user_id));
         let view = ProjectMemberView::from(&new);
         let location = format!("/v1/projects/{}/members/{}", new.project_id, new.user_id);
@@ -141,16 +142,16 @@ impl WorkspacesService {
         }
         let mut unit = Unit::new(caller);
         store::project_members::delete(&mut unit, &access.scope, &current);
-        unit.emit(&role_changed(&access, user_id, Some(current.role), None));
+        role_changed(&mut unit, &access, user_id, Some(current.role), None);
         let _announcement = self.announce(access.workspace.id, Some(user_id));
         self.db.apply(unit).await?;
         Ok(())
     }
 }
 
-fn role_changed(access: &ProjectAccess, user_id: UserId, old_role: Option<Role>, new_role: Option<Role>) -> RoleChanged {
+fn role_changed(unit: &mut Unit, access: &ProjectAccess, user_id: UserId, old_role: Option<Role>, new_role: Option<Role>) {
     tracing::info!(project = %access.project.id, member = %user_id, from = ?old_role, to = ?new_role, "project role changes");
-    RoleChanged {
+    unit.emit(&RoleChanged {
         workspace_id: access.workspace.id,
         workspace_name: access.workspace.name.clone(),
         project_id: Some(access.project.id),
@@ -160,5 +161,17 @@ fn role_changed(access: &ProjectAccess, user_id: UserId, old_role: Option<Role>,
         new_role,
         old_sales_role: None,
         new_sales_role: None,
-    }
+    });
+    let action = match (old_role, new_role) {
+        (None, _) => Action::ProjectMemberAdded,
+        (_, None) => Action::ProjectMemberRemoved,
+        _ => Action::ProjectMemberRoleChanged,
+    };
+    unit.record(
+        entry(access.workspace.id, action, "project_member")
+            .id(user_id)
+            .with("project_id", access.project.id)
+            .with("project_name", &access.project.name)
+            .change("role", old_role, new_role),
+    );
 }

@@ -1,5 +1,6 @@
 //! Projects: make, list, change, archive, delete, restore.
 
+use contracts::audit::{Action, Entry};
 use contracts::workspaces::events;
 use kernel::Result;
 use kernel::cursor::Page;
@@ -9,9 +10,9 @@ use platform::Caller;
 use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
-use super::PageRequest;
 use super::access::{AlsoDeleted, ProjectAccess, hide_deleted};
 use super::workspaces::{set, set_value};
+use super::{PageRequest, entry};
 use crate::WorkspacesService;
 use crate::error::{ROLE_LOST, WorkspacesError};
 use crate::model::{Fields, Project, ProjectMember, ProjectState};
@@ -92,6 +93,11 @@ impl WorkspacesService {
             key: project.key.clone(),
             name: project.name.clone(),
         });
+        unit.record(
+            project_entry(&project, Action::ProjectCreated)
+                .with("key", &project.key)
+                .with("private", project.private),
+        );
         let _announcement = self.announce(project.workspace_id, None);
         let view = self.project_view(&project);
         Ok(self
@@ -197,6 +203,7 @@ impl WorkspacesService {
             archived: project.archived_at.is_some(),
             changed,
         });
+        unit.record(updated(&access.project, &project));
         self.reply_project(unit, &project).await
     }
 
@@ -219,6 +226,7 @@ impl WorkspacesService {
             workspace_id: project.workspace_id,
             project_id: id,
         });
+        unit.record(project_entry(&project, Action::ProjectDeleted));
         let _announcement = self.announce(project.workspace_id, None);
         self.db.apply(unit).await?;
         Ok(())
@@ -243,7 +251,31 @@ impl WorkspacesService {
             workspace_id: project.workspace_id,
             project_id: id,
         });
+        unit.record(project_entry(&project, Action::ProjectRestored));
         self.reply_project(unit, &project).await
+    }
+}
+
+pub(crate) fn project_entry(project: &Project, action: Action) -> Entry {
+    entry(project.workspace_id, action, "project")
+        .id(project.id)
+        .name(project.name.as_str())
+}
+
+/// Settings before and after; of the description, which may be long, only that it changed.
+fn updated(before: &Project, after: &Project) -> Entry {
+    let action = match (before.archived_at, after.archived_at) {
+        (None, Some(_)) => Action::ProjectArchived,
+        (Some(_), None) => Action::ProjectUnarchived,
+        _ => Action::ProjectUpdated,
+    };
+    let entry = project_entry(after, action)
+        .change("name", &before.name, &after.name)
+        .change("private", before.private, after.private);
+    if before.description == after.description {
+        entry
+    } else {
+        entry.changed("description")
     }
 }
 

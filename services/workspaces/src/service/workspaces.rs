@@ -1,5 +1,6 @@
 //! Workspaces: make, list, change, delete, restore.
 
+use contracts::audit::{Action, Entry};
 use contracts::workspaces::events;
 use kernel::Result;
 use kernel::cursor::Page;
@@ -9,8 +10,8 @@ use platform::Caller;
 use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
-use super::PageRequest;
 use super::access::{AlsoDeleted, Scope, hide_deleted};
+use super::{PageRequest, entry};
 use crate::WorkspacesService;
 use crate::error::WorkspacesError;
 use crate::model::{Fields, Member, Workspace, workspace::slug_from};
@@ -127,6 +128,11 @@ impl WorkspacesService {
             role: Role::Owner,
             sales_role: Some(SalesRole::Admin),
         });
+        unit.record(
+            entry(workspace.id, Action::WorkspaceCreated, "workspace")
+                .id(workspace.id)
+                .name(workspace.name.as_str()),
+        );
         let _announcement = self.announce(workspace.id, Some(workspace.created_by));
         let view = self.workspace_view(&workspace);
         let reply = self
@@ -181,6 +187,7 @@ impl WorkspacesService {
             slug: workspace.slug.clone(),
             changed,
         });
+        unit.record(updated(&access.workspace, &workspace));
         // Memberships carry the time zone and the strict mode.
         let _announcement = self.announce(id, None);
         self.reply_workspace(unit, &workspace).await
@@ -205,6 +212,11 @@ impl WorkspacesService {
         unit.emit(&events::WorkspaceDeleted {
             workspace_id: workspace.id,
         });
+        unit.record(
+            entry(workspace.id, Action::WorkspaceDeleted, "workspace")
+                .id(workspace.id)
+                .name(workspace.name),
+        );
     }
 
     pub(crate) async fn restore_workspace(&self, caller: &Caller, id: WorkspaceId) -> Result<Reply<WorkspaceView>> {
@@ -223,6 +235,11 @@ impl WorkspacesService {
         let mut unit = Unit::new(caller);
         store::workspaces::update(&mut unit, &access.scope, &workspace);
         unit.emit(&events::WorkspaceRestored { workspace_id: id });
+        unit.record(
+            entry(id, Action::WorkspaceRestored, "workspace")
+                .id(id)
+                .name(workspace.name.as_str()),
+        );
         let _announcement = self.announce(id, None);
         self.reply_workspace(unit, &workspace).await
     }
@@ -244,6 +261,23 @@ impl WorkspacesService {
             .db
             .apply_reply(Unit::new(caller), move |_| Ok(Reply::ok(view, version)))
             .await?)
+    }
+}
+
+/// Settings before and after; of the description, which may be long, only that it changed.
+fn updated(before: &Workspace, after: &Workspace) -> Entry {
+    let entry = entry(after.id, Action::WorkspaceUpdated, "workspace")
+        .id(after.id)
+        .name(after.name.as_str())
+        .change("name", &before.name, &after.name)
+        .change("slug", &before.slug, &after.slug)
+        .change("time_zone", &before.time_zone, &after.time_zone)
+        .change("settings.strict_concurrency", before.strict_concurrency, after.strict_concurrency)
+        .change("settings.default_role", before.default_role, after.default_role);
+    if before.description == after.description {
+        entry
+    } else {
+        entry.changed("description")
     }
 }
 

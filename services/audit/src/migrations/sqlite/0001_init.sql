@@ -1,0 +1,53 @@
+-- A log per workspace, per account, and one of the installation (with the id 0).
+CREATE TABLE audit_logs (
+    log_id BLOB NOT NULL PRIMARY KEY,
+    -- workspace, account, installation
+    kind TEXT NOT NULL,
+    -- Of the newest entry.
+    last_seq BIGINT NOT NULL,
+    last_seal TEXT NOT NULL,
+    -- The oldest entry that is kept continues this seal.
+    first_seq BIGINT NOT NULL,
+    before_seal TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- Who did what, from where. Rows are added, and in time the oldest go; none is ever changed.
+CREATE TABLE audit_entries (
+    log_id BLOB NOT NULL,
+    -- 1, 2, 3 without gaps.
+    seq BIGINT NOT NULL,
+    -- Of the event that brought it.
+    id BLOB NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    -- user, api_key, system, anonymous
+    actor_kind TEXT NOT NULL,
+    actor_id BLOB NULL,
+    api_key_id BLOB NULL,
+    action TEXT NOT NULL,
+    target_kind TEXT NOT NULL,
+    target_id TEXT NULL,
+    target_name TEXT NULL,
+    address TEXT NULL,
+    user_agent TEXT NULL,
+    request_id TEXT NOT NULL,
+    -- JSON: fields with their values before and after
+    changes TEXT NOT NULL,
+    -- Which key sealed it, and the seal: a code over the entry and the seal before.
+    key_id TEXT NOT NULL,
+    seal TEXT NOT NULL,
+    PRIMARY KEY (log_id, seq),
+    CONSTRAINT audit_entries_log_fk FOREIGN KEY (log_id) REFERENCES audit_logs (log_id) ON DELETE CASCADE
+);
+
+CREATE UNIQUE INDEX audit_entries_event ON audit_entries (id);
+
+CREATE INDEX audit_entries_list ON audit_entries (log_id, occurred_at, seq);
+
+CREATE INDEX audit_entries_action ON audit_entries (log_id, action, occurred_at, seq);
+
+CREATE INDEX audit_entries_actor ON audit_entries (log_id, actor_id, occurred_at, seq);
+
+CREATE INDEX audit_entries_target ON audit_entries (log_id, target_id, occurred_at, seq);
+
+CREATE INDEX audit_entries_age ON audit_entries (occurred_at, log_id);

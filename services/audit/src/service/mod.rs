@@ -1,0 +1,7 @@
+//! Use cases: authorise, read, decide, build one unit.
+
+pub(crate) mod access;
+mod append;
+pub(crate) mod export;
+pub(crate) mod read;
+pub(crate) mod views;
