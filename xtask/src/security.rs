@@ -135,6 +135,11 @@ const LINES: &[(u8, &str, &str)] = &[
         "Secrets that must be read again are sealed at rest, bound to their place, and shown once",
         "ASVS 13.3.1, 14.2.4",
     ),
+    (
+        31,
+        "No cell of an exported table is a formula for a spreadsheet, and every text comes back as it was",
+        "ASVS 1.2.10, CWE-1236",
+    ),
 ];
 
 pub const OUTPUT: &str = "docs/security/checklist.md";

@@ -93,6 +93,7 @@ catalog! {
         CommentCreated => "comment.created",
         CommentUpdated => "comment.updated",
         CommentDeleted => "comment.deleted",
+        TasksImported => "tasks.imported",
         TaskSettingsChanged => "task_settings.changed";
     notifications:
         NotificationCreated => "notification.created";

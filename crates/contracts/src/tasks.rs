@@ -5,6 +5,11 @@ use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::{CallContext, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+kernel::id_type!(
+    /// One import of tasks from a file.
+    ImportId,
+);
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GetTasks {
     /// At most 500.
@@ -32,7 +37,7 @@ pub trait Tasks: Send + Sync + 'static {
 /// Facts that tasks announces. Every one names the people concerned, so that a consumer need
 /// not ask back.
 pub mod events {
-    use super::{CommentId, Deserialize, ProjectId, Serialize, TaskId, Timestamp, UserId, WorkspaceId};
+    use super::{CommentId, Deserialize, ImportId, ProjectId, Serialize, TaskId, Timestamp, UserId, WorkspaceId};
     use crate::event::event;
 
     /// What every task event says of its task.
@@ -69,6 +74,9 @@ pub mod events {
     task_event!(TaskCreated, "tasks.task_created.v1" {
         /// People mentioned in the description.
         mentioned_ids: Vec<UserId>,
+        /// Set when the task came with many others from a file; `TasksImported` then tells people of all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        import_id: Option<ImportId>,
     });
     task_event!(TaskUpdated, "tasks.task_updated.v1" {
         /// Names of the changed fields.
@@ -116,6 +124,20 @@ pub mod events {
         mentioned_ids: Vec<UserId>,
     });
     task_event!(CommentDeleted, "tasks.comment_deleted.v1" { comment_id: CommentId });
+
+    /// Tasks came from a file. Each has an event of its own as well, which names the import.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+    pub struct TasksImported {
+        pub import_id: ImportId,
+        pub workspace_id: WorkspaceId,
+        pub project_id: ProjectId,
+        pub project_name: String,
+        /// How many tasks.
+        pub created: u32,
+        /// Everybody to whom at least one of them is assigned.
+        pub assignee_ids: Vec<UserId>,
+    }
+    event!(TasksImported, "tasks.tasks_imported.v1", subject: import_id, workspace: |e| Some(e.workspace_id));
 
     /// Labels or workspace states changed.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -198,6 +198,7 @@ fn tasks_samples() -> Vec<Sample> {
         sample(&tasks::TaskCreated {
             task: task(),
             mentioned_ids: vec![user(3)],
+            import_id: None,
         }),
         sample(&tasks::TaskUpdated {
             task: task(),
@@ -247,6 +248,14 @@ fn tasks_samples() -> Vec<Sample> {
             mentioned_ids: vec![],
         }),
         sample(&tasks::CommentDeleted { task: task(), comment_id }),
+        sample(&tasks::TasksImported {
+            import_id: id(0x780),
+            workspace_id: workspace(),
+            project_id: project(),
+            project_name: "Anvil".into(),
+            created: 12,
+            assignee_ids: vec![user(2)],
+        }),
         sample(&tasks::TaskSettingsChanged {
             workspace_id: workspace(),
             changed: vec!["labels".into()],

@@ -1,5 +1,9 @@
 //! What callers ask for, as it arrives in request bodies.
 
+mod import;
+
+pub use import::{ImportFormat, ImportTasks};
+
 use kernel::Timestamp;
 use kernel::ids::{ProjectId, TaskId, UserId};
 use platform::http::Field;

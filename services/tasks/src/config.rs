@@ -13,6 +13,8 @@ pub struct Config {
     pub restore_days: u32,
     /// Seconds between two runs of the sweep that erases deleted tasks. At least 60.
     pub purge_interval_seconds: u64,
+    /// Most rows of one import; all of them are written in one transaction. 1 to 5000.
+    pub import_max_rows: usize,
 }
 
 impl Default for Config {
@@ -21,6 +23,7 @@ impl Default for Config {
             due_soon_hours: 24,
             restore_days: 30,
             purge_interval_seconds: 3_600,
+            import_max_rows: 1_000,
         }
     }
 }
@@ -38,6 +41,9 @@ impl Config {
         if self.purge_interval_seconds < 60 {
             problems.push("tasks.purge_interval_seconds: must be at least 60".to_owned());
         }
+        if !(1..=5_000).contains(&self.import_max_rows) {
+            problems.push("tasks.import_max_rows: must be between 1 and 5000".to_owned());
+        }
         problems
     }
 }
@@ -53,7 +59,8 @@ mod tests {
             due_soon_hours: 0,
             restore_days: 4_000,
             purge_interval_seconds: 5,
+            import_max_rows: 0,
         };
-        assert_eq!(bad.validate().len(), 3);
+        assert_eq!(bad.validate().len(), 4);
     }
 }

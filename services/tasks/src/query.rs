@@ -34,9 +34,9 @@ impl<'de> Deserialize<'de> for CommaList {
     }
 }
 
-/// Declares the query of a list of tasks: its own parameters and those all such lists share. (serde's `flatten`
+/// Declares a query that filters tasks: its own parameters, and the filters that all of them share. (serde's `flatten`
 /// would switch off `deny_unknown_fields`.)
-macro_rules! list_query {
+macro_rules! filter_query {
     ($(#[$meta:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$meta])*
         #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -82,6 +82,40 @@ macro_rules! list_query {
             /// Words in title or description, all of them; the last one may be the start of a word. Or a key such as `ABC-123`.
             #[param(max_length = 200, pattern = r"^[^\x00]*$")]
             q: Option<String>,
+        }
+
+        impl $name {
+            fn filters(&self) -> Result<Criteria> {
+                if self.q.as_deref().is_some_and(|q| q.chars().count() > 200 || q.contains('\0')) {
+                    return Err(bad("q", "at most 200 characters, without U+0000"));
+                }
+                Ok(Criteria {
+                    statuses: each("status", &self.status)?,
+                    states: each("state_id", &self.state_id)?,
+                    assignees: people("assignee", &self.assignee, true)?,
+                    creators: people("creator", &self.creator, false)?,
+                    labels: each("label", &self.label)?,
+                    priorities: each("priority", &self.priority)?,
+                    due_before: moment("due_before", self.due_before)?,
+                    due_after: moment("due_after", self.due_after)?,
+                    updated_since: moment("updated_since", self.updated_since)?,
+                    parent: self.parent_id.as_deref().map(parent).transpose()?,
+                    archived: archived(self.archived),
+                    deleted: self.deleted.unwrap_or(false),
+                    q: self.q.clone().filter(|q| !q.trim().is_empty()),
+                    ..Criteria::default()
+                })
+            }
+        }
+    };
+}
+
+/// Declares the query of a list of tasks: filters, sort and page.
+macro_rules! list_query {
+    ($(#[$meta:meta])* $name:ident { $($own:tt)* }) => {
+        filter_query!(
+            $(#[$meta])* $name {
+            $($own)*
             /// At most three sort keys, `-` for descending; default `-created_at`. Tasks without a due date sort as due last.
             #[param(inline, value_type = Option<Vec<SortParam>>, style = Form, explode = false, max_items = 3, example = json!(["-due_at", "created_at"]))]
             sort: CommaList,
@@ -98,29 +132,14 @@ macro_rules! list_query {
             /// `next_cursor` of the page before, with the same filter and sort.
             #[param(max_length = 2048)]
             cursor: Option<String>,
-        }
+            }
+        );
 
         impl $name {
             fn shared(self) -> Result<(Criteria, Shape)> {
-                if self.q.as_deref().is_some_and(|q| q.chars().count() > 200 || q.contains('\0')) {
-                    return Err(bad("q", "at most 200 characters, without U+0000"));
-                }
                 let criteria = Criteria {
-                    statuses: each("status", &self.status)?,
-                    states: each("state_id", &self.state_id)?,
-                    assignees: people("assignee", &self.assignee, true)?,
-                    creators: people("creator", &self.creator, false)?,
-                    labels: each("label", &self.label)?,
-                    priorities: each("priority", &self.priority)?,
-                    due_before: moment("due_before", self.due_before)?,
-                    due_after: moment("due_after", self.due_after)?,
-                    updated_since: moment("updated_since", self.updated_since)?,
-                    parent: self.parent_id.as_deref().map(parent).transpose()?,
-                    archived: archived(self.archived),
-                    deleted: self.deleted.unwrap_or(false),
-                    q: self.q.filter(|q| !q.trim().is_empty()),
                     sorts: sorts(&self.sort)?,
-                    ..Criteria::default()
+                    ..self.filters()?
                 };
                 let shape = ShapeQuery {
                     fields: self.fields,
@@ -168,6 +187,39 @@ impl TasksQuery {
         };
         Ok((criteria, shape))
     }
+}
+
+filter_query!(
+    /// Which tasks of a project are exported, and how.
+    ExportQuery {
+        /// `csv` when left out.
+        #[param(inline, value_type = Option<ExportFormat>)]
+        pub format: ExportFormat,
+    }
+);
+
+impl ExportQuery {
+    /// In the order of the numbers, which no change disturbs while pages are read.
+    pub fn parse(self) -> Result<(Criteria, ExportFormat)> {
+        let by_number = Sort {
+            key: SortKey::Number,
+            descending: false,
+        };
+        let criteria = Criteria {
+            sorts: vec![by_number],
+            ..self.filters()?
+        };
+        Ok((criteria, self.format))
+    }
+}
+
+/// Form of exported tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExportFormat {
+    #[default]
+    Csv,
+    Json,
 }
 
 /// How the page of a list with fixed filters shall look.

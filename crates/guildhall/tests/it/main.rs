@@ -34,6 +34,7 @@ mod strictness;
 mod tasks_details;
 mod tasks_features;
 mod tasks_http;
+mod tasks_transfer;
 mod webhooks;
 mod workspaces_flow;
 mod workspaces_security;

@@ -195,6 +195,8 @@ fn task_rows() -> Vec<Row> {
         row("POST", "/v1/tasks/batch", Collaborator).body(json!({ "operations": [{ "op": "complete", "task_id": "$task" }] })),
         row("GET", "/v1/projects/{project_id}/tasks", Viewer),
         row("POST", "/v1/projects/{project_id}/tasks", Collaborator).body(json!({ "title": "New" })),
+        row("GET", "/v1/projects/{project_id}/tasks/export", Viewer),
+        row("POST", "/v1/projects/{project_id}/tasks/import", Collaborator).body(json!({ "format": "csv", "content": "title\nImported" })),
         row("GET", "/v1/tasks/{task_id}", Viewer),
         row("PATCH", "/v1/tasks/{task_id}", Collaborator).body(json!({ "title": "Renamed" })),
         row("DELETE", "/v1/tasks/{task_id}", Collaborator),

@@ -155,6 +155,15 @@ fn acceptable(path: &str, headers: &HeaderMap) -> bool {
         &["text/event-stream", "text/*", "*/*"]
     } else if path.starts_with("/v1/calendar/") {
         &["text/calendar", "text/*", "*/*"]
+    } else if path.ends_with("/export") {
+        &[
+            "text/csv",
+            "text/*",
+            "application/json",
+            "application/*",
+            "*/*",
+            "application/problem+json",
+        ]
     } else {
         &["application/json", "application/*", "*/*", "application/problem+json"]
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::tasks::events::{
     CommentCreated, CommentUpdated, TaskAssigned, TaskCompleted, TaskCreated, TaskDueSoon, TaskOverdue, TaskRef, TaskReopened, TaskUpdated,
+    TasksImported,
 };
 use contracts::workspaces::ListMembers;
 use contracts::workspaces::events::{MemberAdded, MemberInvited, MemberRemoved, RoleChanged};
@@ -44,15 +45,19 @@ impl Consumer for InboxConsumer {
             TaskOverdue::TYPE,
             TaskReopened::TYPE,
             TaskUpdated::TYPE,
+            TasksImported::TYPE,
         ]
     }
     fn db(&self) -> &Db {
         &self.0.db
     }
     async fn handle(&self, event: &Envelope, unit: &mut Unit) -> Result<()> {
-        let draft = match TaskNews::find(event)? {
-            Some(news) => self.about_task(event, news, unit).await?,
-            None => self.about_members(event).await?,
+        let draft = if let Some(import) = find_payload::<TasksImported>(event)? {
+            Some(about_import(event, import))
+        } else if let Some(news) = TaskNews::find(event)? {
+            self.about_task(event, news, unit).await?
+        } else {
+            self.about_members(event).await?
         };
         match draft {
             Some(draft) => self.0.deliver(draft, unit).await,
@@ -67,6 +72,7 @@ struct TaskNews {
     task: TaskRef,
     mentioned: Vec<UserId>,
     added: Vec<UserId>,
+    imported: bool,
     content: Content,
 }
 
@@ -81,6 +87,7 @@ impl TaskNews {
             task,
             mentioned: Vec::new(),
             added: Vec::new(),
+            imported: false,
         }
     }
 
@@ -88,6 +95,7 @@ impl TaskNews {
         if let Some(e) = find_payload::<TaskCreated>(event)? {
             return Ok(Some(Self {
                 mentioned: e.mentioned_ids,
+                imported: e.import_id.is_some(),
                 ..Self::new(TaskFact::Created, e.task)
             }));
         }
@@ -157,6 +165,10 @@ impl InboxConsumer {
             && let Some(author) = actor
         {
             participants::join(unit, task, author, self.0.toolkit.clock.now());
+        }
+        // A file of a thousand tasks would be a thousand lines in somebody's inbox; the import is told as one.
+        if news.imported {
+            return Ok(None);
         }
         if news.fact == TaskFact::Updated && news.mentioned.is_empty() && !concerns(&news.content.changed) {
             return Ok(None);
@@ -267,6 +279,24 @@ impl InboxConsumer {
         let members = self.0.workspaces.list_members(&self.0.context(event), request).await?;
         let owners = members.into_iter().filter(|member| member.role == Role::Owner);
         Ok(owners.map(|member| only(member.user_id, kind)).collect())
+    }
+}
+
+/// One line for everybody who got tasks by it, however many they are.
+fn about_import(event: &Envelope, import: TasksImported) -> Draft<'_> {
+    let recipients = import
+        .assignee_ids
+        .into_iter()
+        .map(|user| only(user, Kind::TasksImported))
+        .collect();
+    let content = Content {
+        title: import.project_name,
+        count: Some(import.created),
+        ..Content::default()
+    };
+    Draft {
+        project_id: Some(import.project_id),
+        ..member_draft(event, import.workspace_id, recipients, content)
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use contracts::notifications::events::NotificationCreated;
 use contracts::tasks::events::{
     CommentCreated, CommentDeleted, CommentUpdated, TaskArchived, TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskDueSoon,
-    TaskOverdue, TaskRelated, TaskReopened, TaskRestored, TaskSettingsChanged, TaskUnrelated, TaskUpdated,
+    TaskOverdue, TaskRelated, TaskReopened, TaskRestored, TaskSettingsChanged, TaskUnrelated, TaskUpdated, TasksImported,
 };
 use contracts::workspaces::events::{
     MemberAdded, MemberInvited, MemberRemoved, ProjectCreated, ProjectDeleted, ProjectRestored, ProjectUpdated, RoleChanged,
@@ -57,6 +57,7 @@ impl Consumer for EventLogConsumer {
             TaskSettingsChanged::TYPE,
             TaskUnrelated::TYPE,
             TaskUpdated::TYPE,
+            TasksImported::TYPE,
             WorkspaceDeleted::TYPE,
             WorkspaceRestored::TYPE,
             WorkspaceUpdated::TYPE,

@@ -76,6 +76,7 @@ macro_rules! preference_members {
 preference_members! {
     task_mentioned "task.mentioned" TaskMentioned,
     task_assigned "task.assigned" TaskAssigned,
+    tasks_imported "task.imported" TasksImported,
     task_overdue "task.overdue" TaskOverdue,
     task_due_soon "task.due_soon" TaskDueSoon,
     task_completed "task.completed" TaskCompleted,

@@ -53,6 +53,8 @@ kinds! {
     TaskMentioned => "task.mentioned", in_app: true, email: true;
     /// A task was assigned to you, at its creation or later.
     TaskAssigned => "task.assigned", in_app: true, email: true;
+    /// Tasks came from a file, some of them assigned to you. Told once for all of them.
+    TasksImported => "task.imported", in_app: true, email: true;
     /// A task of yours is past its due moment.
     TaskOverdue => "task.overdue", in_app: true, email: true;
     /// The due moment of a task of yours is near.

@@ -35,6 +35,9 @@ pub(crate) struct Content {
     pub role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_name: Option<String>,
+    /// How many tasks it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
 }
 
 impl Content {
@@ -63,6 +66,13 @@ pub(crate) fn sentence(kind: Kind, content: &Content) -> String {
     match kind {
         Kind::TaskMentioned => format!("{actor} mentioned you in {task}"),
         Kind::TaskAssigned => format!("{actor} assigned {task} to you"),
+        Kind::TasksImported => match content.count.unwrap_or_default() {
+            1 => format!("{actor} imported a task into {} and assigned it to you", content.title),
+            count => format!(
+                "{actor} imported {count} tasks into {}, some of them assigned to you",
+                content.title
+            ),
+        },
         Kind::TaskOverdue => format!("{task} is overdue"),
         Kind::TaskDueSoon => format!("{task} is due soon"),
         Kind::TaskCompleted => format!("{actor} completed {task}"),

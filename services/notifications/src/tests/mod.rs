@@ -130,6 +130,7 @@ impl World {
         TaskCreated {
             task: self.task(assignees),
             mentioned_ids: Vec::new(),
+            import_id: None,
         }
     }
 

@@ -146,6 +146,7 @@ async fn sec_22_nobody_without_access_is_told() {
     let created = TaskCreated {
         task: world.task(&[world.ben, world.cleo, world.mallory]),
         mentioned_ids: vec![],
+        import_id: None,
     };
     world.happens(Some(world.ada), &created).await;
     assert_eq!(world.kinds(world.ben).await, vec!["task.assigned"]);

@@ -16,6 +16,7 @@ async fn got(world: &World) -> (Vec<&'static str>, Vec<String>) {
 fn mentioning(world: &World, mentioned: &[UserId], assignees: &[UserId]) -> TaskCreated {
     TaskCreated {
         mentioned_ids: mentioned.to_vec(),
+        import_id: None,
         ..world.created(assignees)
     }
 }

@@ -7,6 +7,7 @@ mod recurrence;
 mod relations;
 mod states;
 mod tasks;
+mod transfer;
 mod verbs;
 mod views;
 
@@ -20,6 +21,8 @@ use crate::TasksService;
 pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(tasks::list_project_tasks, tasks::create_task))
+        .routes(routes!(transfer::export_tasks))
+        .routes(routes!(transfer::import_tasks))
         .routes(routes!(tasks::list_tasks))
         .routes(routes!(tasks::batch_tasks))
         .routes(routes!(tasks::get_task, tasks::update_task, tasks::delete_task))

@@ -3,12 +3,15 @@
 pub(crate) mod due;
 pub(crate) mod feed;
 pub(crate) mod ics;
+pub(crate) mod import;
 pub(crate) mod mentions;
 pub(crate) mod position;
 pub(crate) mod recurrence;
 pub(crate) mod relation;
 pub(crate) mod rrule;
 pub(crate) mod saved;
+pub(crate) mod sheet;
+pub(crate) mod table;
 pub(crate) mod terms;
 pub(crate) mod text;
 
@@ -104,6 +107,17 @@ text_enum!(Priority {
 });
 
 impl Priority {
+    /// As shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Urgent => "urgent",
+        }
+    }
+
     /// The stored rank; `urgent` is the greatest.
     pub const fn rank(self) -> i32 {
         match self {

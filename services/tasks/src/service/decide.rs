@@ -3,6 +3,7 @@
 //! once, however many operations a batch has.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use contracts::workspaces::ProjectAccess;
 use kernel::ids::{EntityId, ProjectId, TaskId, UserId, WorkspaceId};
@@ -29,8 +30,10 @@ pub(crate) struct Decider<'a> {
     states: HashMap<WorkspaceId, Vec<State>>,
     readers: HashMap<ProjectId, HashSet<UserId>>,
     tasks: HashMap<TaskId, Task>,
+    /// All labels of a workspace, where they were read together.
+    labels: HashMap<WorkspaceId, HashSet<LabelId>>,
     /// Tells apart the positions of tasks created in one request.
-    created: u16,
+    created: u64,
 }
 
 impl<'a> Decider<'a> {
@@ -43,6 +46,7 @@ impl<'a> Decider<'a> {
             states: HashMap::new(),
             readers: HashMap::new(),
             tasks: HashMap::new(),
+            labels: HashMap::new(),
             created: 0,
         }
     }
@@ -136,7 +140,7 @@ impl<'a> Decider<'a> {
             return Err(Error::invalid(errors));
         };
         let mentioned = self.mentioned(access, &description, "").await?;
-        self.created = self.created.wrapping_add(1);
+        self.created += 1;
         let id = TaskId::generate(&*self.service.toolkit.clock);
         let mut task = Task {
             id,
@@ -150,7 +154,7 @@ impl<'a> Decider<'a> {
             priority: command.priority.unwrap_or(Priority::None),
             due,
             parent_id: command.parent_id,
-            position: position::at_end(now, self.salt(id)),
+            position: self.position(id),
             creator_id: self.caller.actor.user_id(),
             comment_count: 0,
             subtask_count: 0,
@@ -177,9 +181,16 @@ impl<'a> Decider<'a> {
     }
 
     /// Later tasks of one request lie behind earlier ones; tasks of different requests are told apart by chance.
-    fn salt(&self, id: TaskId) -> u16 {
-        let bytes = id.uuid().into_bytes();
-        (self.created << 8) | u16::from(bytes[15])
+    fn position(&self, id: TaskId) -> String {
+        let (microseconds, low) = (self.created >> 8, self.created & 0xff);
+        let chance = u64::from(id.uuid().into_bytes()[15]);
+        let salt = u16::try_from((low << 8) | chance).unwrap_or(u16::MAX);
+        position::at_end(self.caller.now.plus(Duration::from_micros(microseconds)), salt)
+    }
+
+    /// Says what labels there are, so that [`Decider::create`] need not ask for each task.
+    pub fn know_labels(&mut self, workspace_id: WorkspaceId, labels: impl Iterator<Item = LabelId>) {
+        self.labels.insert(workspace_id, labels.collect());
     }
 
     pub async fn update(&mut self, old: Task, access: &ProjectAccess, command: UpdateTask) -> Result<Change> {
@@ -331,12 +342,14 @@ impl<'a> Decider<'a> {
             errors.push(too_many(self.pointer("label_ids")));
             return Ok(Vec::new());
         }
-        let known: HashSet<LabelId> = store::labels::list_by_ids(&self.service.db, &asked)
-            .await?
-            .into_iter()
-            .filter(|label| label.workspace_id == access.workspace_id)
-            .map(|label| label.id)
-            .collect();
+        let found;
+        let known = match self.labels.get(&access.workspace_id) {
+            Some(known) => known,
+            None => {
+                found = self.find_labels(access.workspace_id, &asked).await?;
+                &found
+            }
+        };
         for (index, label) in asked.iter().enumerate() {
             if !known.contains(label) {
                 errors.push(FieldError::new(
@@ -347,6 +360,12 @@ impl<'a> Decider<'a> {
             }
         }
         Ok(asked.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    async fn find_labels(&self, workspace_id: WorkspaceId, asked: &[LabelId]) -> Result<HashSet<LabelId>> {
+        let labels = store::labels::list_by_ids(&self.service.db, asked).await?;
+        let labels = labels.into_iter().filter(|label| label.workspace_id == workspace_id);
+        Ok(labels.map(|label| label.id).collect())
     }
 
     /// The people `text` mentions and `before` does not, as far as they can read the project; nobody else learns

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::audit::{Action, Entry, Log};
+use contracts::tasks::ImportId;
 use contracts::tasks::events::{
     TaskArchived, TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskRef, TaskReopened, TaskRestored, TaskUpdated,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Draft {
     now: Timestamp,
     clock: SharedClock,
     due_soon: Duration,
+    /// Set where the changes belong to an import.
+    import: Option<ImportId>,
     /// How often this draft raises the version of a task.
     raised: HashMap<TaskId, i64>,
 }
@@ -95,7 +98,17 @@ impl Draft {
             now: caller.now,
             clock: service.toolkit.clock.clone(),
             due_soon: Duration::from_secs(u64::from(service.config.due_soon_hours) * 3_600),
+            import: None,
             raised: HashMap::new(),
+        }
+    }
+
+    /// Of many tasks that come from a file: who hears of single tasks does not hear of these, and what was due before is not
+    /// announced as overdue.
+    pub fn of_import(service: &super::TasksService, caller: &Caller, import: ImportId) -> Self {
+        Self {
+            import: Some(import),
+            ..Self::new(service, caller)
         }
     }
 
@@ -149,8 +162,12 @@ impl Draft {
         self.unit.emit(&TaskCreated {
             task: task_ref(task),
             mentioned_ids: mentioned,
+            import_id: self.import,
         });
-        self.remind(None, task);
+        let is_old = self.import.is_some() && task.reminder_at().is_some_and(|due_at| due_at <= self.now);
+        if !is_old {
+            self.remind(None, task);
+        }
     }
 
     fn update(&mut self, old: &Task, new: &mut Task, lines: Vec<Line>, mentioned: Vec<UserId>) {

@@ -15,7 +15,6 @@ use platform::Caller;
 use platform::db::{Guard, Reply, Unit};
 
 use super::TasksService;
-use super::list::filter;
 use super::views::checked_query;
 use crate::command::CreateFeed;
 use crate::error::TasksError;
@@ -104,10 +103,7 @@ impl TasksService {
         }
         let oldest = now.minus(Duration::from_secs(PAST_DAYS * 86_400));
         criteria.due_after = Some(criteria.due_after.map_or(oldest, |after| after.max(oldest)));
-        let mut filter = filter(&criteria, &readable, feed.user_id);
-        if let Some(text) = &mut filter.text {
-            text.rare = store::search::find_rare(&self.db, filter.projects.keys().copied(), &text.query).await?;
-        }
+        let filter = self.planned_filter(&criteria, &readable, feed.user_id).await?;
         let by_due = [Sort {
             key: SortKey::DueAt,
             descending: false,

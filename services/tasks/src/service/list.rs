@@ -110,10 +110,7 @@ impl TasksService {
             .as_deref()
             .map(|cursor| self.toolkit.cursors.open(cursor, &binding))
             .transpose()?;
-        let mut filter = filter(&criteria, &projects, me);
-        if let Some(text) = &mut filter.text {
-            text.rare = store::search::find_rare(&self.db, filter.projects.keys().copied(), &text.query).await?;
-        }
+        let filter = self.planned_filter(&criteria, &projects, me).await?;
         let tasks = store::list::list(&self.db, &filter, &criteria.sorts, after.as_ref(), shape.limit + 1).await?;
         let page = self.page(tasks, shape.limit, &binding, |task| Place::of(task, &criteria.sorts))?;
         let total = if shape.include_total {
@@ -137,6 +134,15 @@ impl TasksService {
             next_cursor: page.next_cursor,
             total,
         })
+    }
+
+    /// The filter of a list, with the word that its search starts from.
+    pub(super) async fn planned_filter(&self, criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Result<Filter> {
+        let mut filter = filter(criteria, projects, me);
+        if let Some(text) = &mut filter.text {
+            text.rare = store::search::find_rare(&self.db, filter.projects.keys().copied(), &text.query).await?;
+        }
+        Ok(filter)
     }
 
     pub(crate) async fn get_task_expanded(&self, caller: &Caller, task_id: TaskId, expand: Expand) -> Result<TaskView> {
@@ -205,7 +211,7 @@ impl TasksService {
     }
 }
 
-pub(super) fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter {
+fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter {
     let user = |person: &Person| match person {
         Person::Me => Some(me),
         Person::User(id) => Some(*id),

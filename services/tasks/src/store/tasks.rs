@@ -126,6 +126,53 @@ pub(crate) async fn find_by_number(db: &Db, project_id: ProjectId, number: i64) 
     db.opt(select).await
 }
 
+/// Tasks of a project by number, without their links; unknown numbers are left out.
+pub(crate) async fn list_by_numbers(db: &Db, project_id: ProjectId, numbers: &[i64]) -> Result<Vec<Task>, DbError> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut padded = numbers.to_vec();
+    padded.resize(numbers.len().next_power_of_two(), numbers[0]);
+    let select = Query::select()
+        .columns(COLUMNS)
+        .from("tasks")
+        .and_where(Expr::col("project_id").eq(id(project_id)))
+        .and_where(Expr::col("number").is_in(padded))
+        .take();
+    db.all(select).await
+}
+
+/// Where tasks stand in the tree, and what people call them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branch {
+    pub id: TaskId,
+    pub number: i64,
+    pub parent_id: Option<TaskId>,
+}
+
+impl FromRow for Branch {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.id(0)?,
+            number: row.get(1)?,
+            parent_id: row.id_opt(2)?,
+        })
+    }
+}
+
+pub(crate) async fn list_branches(db: &Db, project_id: ProjectId, ids: &[TaskId]) -> Result<Vec<Branch>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = Query::select()
+        .columns(["id", "number", "parent_id"])
+        .from("tasks")
+        .and_where(Expr::col("project_id").eq(id(project_id)))
+        .and_where(Expr::col("id").is_in(padded(ids.iter().copied())))
+        .take();
+    db.all(select).await
+}
+
 /// Direct sub-tasks of any of `parents`, deleted ones too; at most `limit`.
 pub(crate) async fn list_children(db: &Db, parents: &[TaskId], limit: usize) -> Result<Vec<Task>, DbError> {
     let select = Query::select()

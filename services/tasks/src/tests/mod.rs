@@ -15,4 +15,5 @@ mod search;
 mod settings;
 mod support;
 mod tasks;
+mod transfer;
 mod views;

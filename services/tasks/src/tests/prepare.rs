@@ -135,6 +135,8 @@ async fn read_tasks(things: &Things, db: &Db) {
     let _ = tasks::find(db, task.id).await;
     let _ = tasks::list_by_ids(db, &[task.id]).await;
     let _ = tasks::find_by_number(db, things.project, 1).await;
+    let _ = tasks::list_by_numbers(db, things.project, &[1]).await;
+    let _ = tasks::list_branches(db, things.project, &[task.id]).await;
     let _ = tasks::list_children(db, &[task.id], 1).await;
     let _ = tasks::list_deleted_with(db, task.id, 1).await;
     let _ = tasks::list_project_keys(db, &[things.project]).await;

@@ -4,11 +4,13 @@ mod feeds;
 mod recurrence;
 mod relations;
 mod saved;
+mod transfer;
 
 pub use feeds::{FeedList, FeedView, NewFeedView};
 pub use recurrence::RecurrenceView;
 pub use relations::{RelatedTaskView, RelationList, RelationView};
 pub use saved::{SavedViewList, SavedViewView, Visibility};
+pub use transfer::{ExportedTask, ImportColumn, ImportReport, ImportedTask, RowError, TasksExport};
 
 use kernel::Timestamp;
 use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};

@@ -219,6 +219,7 @@ impl World {
                 version: 1,
             },
             mentioned_ids: Vec::new(),
+            import_id: None,
         }
     }
 
