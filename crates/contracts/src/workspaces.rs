@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use kernel::ids::{ProjectId, UserId, WorkspaceId};
 use kernel::roles::{Permission, Role, SalesRole};
-use kernel::{CallContext, Result};
+use kernel::{CallContext, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Asks what `user_id` may do in a workspace.
@@ -112,6 +112,30 @@ pub struct SoleOwnedWorkspace {
     pub other_members: i64,
 }
 
+/// Asks for the projects that somebody could restore.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListDeletedProjects {
+    pub user_id: UserId,
+    pub workspace_id: WorkspaceId,
+    /// Only those deleted before this one: by the moment, then by the id.
+    pub before: Option<(Timestamp, ProjectId)>,
+    /// At most 500.
+    pub limit: u64,
+}
+
+/// A project that lies deleted and can be restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedProject {
+    pub project_id: ProjectId,
+    pub key: String,
+    pub name: String,
+    pub deleted_at: Timestamp,
+    /// `None`: an older version did not note it.
+    pub deleted_by: Option<UserId>,
+    /// Until then it can be restored.
+    pub purge_at: Timestamp,
+}
+
 #[async_trait]
 pub trait Workspaces: Send + Sync + 'static {
     /// `None`: no such workspace, or not a member.
@@ -128,6 +152,10 @@ pub trait Workspaces: Send + Sync + 'static {
     async fn claim_invitation(&self, ctx: &CallContext, request: ClaimInvitation) -> Result<Option<UserId>>;
     /// What somebody must settle before their account goes. The oldest 100; those with nobody else in them are left out.
     async fn list_sole_owned(&self, ctx: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>>;
+    /// Last deleted first; those whose time is over are left out. Whoever deletes no projects has none.
+    async fn list_deleted_projects(&self, _: &CallContext, _: ListDeletedProjects) -> Result<Vec<DeletedProject>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Facts that workspaces announces.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::workspaces::{
-    CheckInvitation, ClaimInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned,
-    MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
+    CheckInvitation, ClaimInvitation, DeletedProject, GetMembership, GetProjectAccess, InvitationState, ListDeletedProjects, ListMembers,
+    ListProjectAccess, ListSoleOwned, MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::ids::UserId;
 use kernel::{CallContext, Error, Result};
@@ -55,5 +55,8 @@ impl Workspaces for LateWorkspaces {
     }
     async fn list_sole_owned(&self, ctx: &CallContext, request: ListSoleOwned) -> Result<Vec<SoleOwnedWorkspace>> {
         self.get()?.list_sole_owned(ctx, request).await
+    }
+    async fn list_deleted_projects(&self, ctx: &CallContext, request: ListDeletedProjects) -> Result<Vec<DeletedProject>> {
+        self.get()?.list_deleted_projects(ctx, request).await
     }
 }

@@ -72,6 +72,8 @@ pub enum Permission {
     WebhookManage,
     /// Read and export who did what, from where.
     AuditRead,
+    /// Erase what was deleted before its time.
+    TrashPurge,
     LeadRead,
     LeadWrite,
     LeadAssign,
@@ -101,6 +103,7 @@ text_enum!(Permission {
     ViewShare => "view.share",
     WebhookManage => "webhook.manage",
     AuditRead => "audit.read",
+    TrashPurge => "trash.purge",
     LeadRead => "lead.read",
     LeadWrite => "lead.write",
     LeadAssign => "lead.assign",
@@ -126,7 +129,8 @@ impl Permission {
             | Self::ProjectMemberManage
             | Self::CommentModerate
             | Self::WebhookManage
-            | Self::AuditRead => Role::Owner,
+            | Self::AuditRead
+            | Self::TrashPurge => Role::Owner,
             Self::LeadRead | Self::LeadWrite | Self::LeadAssign | Self::SalesManage => return None,
         })
     }

@@ -26,6 +26,8 @@ pub(crate) enum TasksError {
     ProjectArchived,
     #[error("The task is archived; unarchive it first.")]
     TaskArchived,
+    #[error("The task is not deleted; delete it first.")]
+    TaskNotDeleted,
     #[error("The parent task is deleted; restore it first.")]
     ParentDeleted,
     #[error("The task has too many sub-tasks to be deleted or restored at once; delete some of them first.")]
@@ -87,6 +89,7 @@ impl TasksError {
             Self::NotAuthor => (Forbidden, "tasks.comment.not_author"),
             Self::ProjectArchived => (Conflict, "tasks.project.archived"),
             Self::TaskArchived => (Conflict, "tasks.task.archived"),
+            Self::TaskNotDeleted => (Conflict, "tasks.task.not_deleted"),
             Self::ParentDeleted => (Conflict, "tasks.task.parent_deleted"),
             Self::SubtreeTooLarge => (Conflict, "tasks.task.subtree_too_large"),
             Self::NoRoom => (Conflict, "tasks.task.no_room"),

@@ -51,7 +51,8 @@ pub const SCHEMA: Schema = Schema {
         "0003_relations",
         "0004_views",
         "0005_recurrences",
-        "0006_feeds"
+        "0006_feeds",
+        "0007_trash"
     ],
     unique_rules: &[
         UniqueRule {

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use crate::model::{LabelId, Priority, StateId, Status, due};
 use crate::service::list::{Criteria, Expand, Person, Shape};
 use crate::store::list::{Archived, Parent, Sort, SortKey};
-use crate::view::TASK_FIELDS;
+use crate::view::{TASK_FIELDS, TrashKind};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
@@ -342,6 +342,29 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     pub fn limit(&self) -> Result<u64> {
         checked_limit(self.limit)
+    }
+}
+
+/// A page of what was deleted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TrashQuery {
+    /// Only these kinds.
+    #[param(value_type = Option<Vec<TrashKind>>, style = Form, explode = false, max_items = 2, example = json!(["task"]))]
+    kind: CommaList,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before, with the same kinds.
+    #[param(max_length = 2048)]
+    pub cursor: Option<String>,
+}
+
+impl TrashQuery {
+    pub fn parse(&self) -> Result<(Vec<TrashKind>, u64)> {
+        let asked: Vec<TrashKind> = each("kind", &self.kind)?;
+        let wanted = |kind: &TrashKind| asked.is_empty() || asked.contains(kind);
+        Ok((TrashKind::ALL.into_iter().filter(wanted).collect(), checked_limit(self.limit)?))
     }
 }
 

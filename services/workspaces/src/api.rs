@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::workspaces::{
-    CheckInvitation, ClaimInvitation, GetMembership, GetProjectAccess, InvitationState, ListMembers, ListProjectAccess, ListSoleOwned,
-    MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
+    CheckInvitation, ClaimInvitation, DeletedProject, GetMembership, GetProjectAccess, InvitationState, ListDeletedProjects, ListMembers,
+    ListProjectAccess, ListSoleOwned, MemberSummary, Membership, ProjectAccess, SoleOwnedWorkspace, Workspaces,
 };
 use kernel::ids::UserId;
 use kernel::roles::effective_role;
@@ -19,6 +19,7 @@ use crate::store::projects::{Filter, ProjectStanding};
 /// As the contract says; one more than any workspace can have.
 const MAX_LISTED_PROJECTS: u64 = 5_000;
 const MAX_SOLE_OWNED: u64 = 100;
+const MAX_DELETED: u64 = 500;
 
 /// Whoever acts in a workspace asks here first, so this is where the request's log lines learn its name.
 fn note_workspace(workspace_id: Option<kernel::ids::WorkspaceId>) {
@@ -125,6 +126,27 @@ impl Workspaces for WorkspacesService {
             })
             .collect())
     }
+
+    async fn list_deleted_projects(&self, _: &CallContext, request: ListDeletedProjects) -> Result<Vec<DeletedProject>> {
+        let kept = self.config.restore_time();
+        let since = self.toolkit.clock.now().minus(kept);
+        let limit = request.limit.min(MAX_DELETED);
+        let select = store::projects::restorable(request.user_id, request.workspace_id, since, request.before, limit);
+        let rows = store::projects::list(&self.db, select).await?;
+        Ok(rows.into_iter().filter_map(|row| deleted_project(row, kept)).collect())
+    }
+}
+
+fn deleted_project(row: ProjectStanding, kept: std::time::Duration) -> Option<DeletedProject> {
+    let deleted_at = row.project.deleted_at?;
+    Some(DeletedProject {
+        project_id: row.project.id,
+        key: row.project.key,
+        name: row.project.name,
+        deleted_at,
+        deleted_by: row.project.deleted_by,
+        purge_at: deleted_at.plus(kept),
+    })
 }
 
 /// `None` when the person cannot see the project.

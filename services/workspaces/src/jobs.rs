@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::audit::{Action, Entry, Log};
-use contracts::workspaces::events::{ProjectPurged, WorkspacePurged};
+use contracts::workspaces::events::WorkspacePurged;
 use kernel::ids::ProjectId;
 use kernel::{ErrorKind, Result, Timestamp};
 use platform::Caller;
@@ -71,13 +71,7 @@ impl Purge {
     async fn purge_project(&self, project: &Project, cutoff: Timestamp) -> Result<()> {
         let scope = Scope::for_system(project.workspace_id);
         let mut unit = Unit::new(&self.caller());
-        store::projects::purge_deleted(&mut unit, &scope, project.id, cutoff);
-        store::project_members::purge(&mut unit, &scope, &[project.id]);
-        unit.emit(&ProjectPurged {
-            workspace_id: project.workspace_id,
-            project_id: project.id,
-        });
-        unit.record(project_entry(project, Action::ProjectPurged));
+        WorkspacesService::purge_project_in(&mut unit, &scope, project, cutoff);
         ignore_gone(self.service.db.apply(unit).await.map(drop))
     }
 

@@ -47,7 +47,7 @@ pub use store::checks::CHECKS;
 /// What the database of this service is made of.
 pub const SCHEMA: Schema = Schema {
     service: "workspaces",
-    migrations: platform::migrations!["0001_init", "0002_invitation_claims"],
+    migrations: platform::migrations!["0001_init", "0002_invitation_claims", "0003_trash"],
     unique_rules: &[
         UniqueRule {
             constraint: "workspaces_slug_unique",

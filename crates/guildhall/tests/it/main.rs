@@ -35,6 +35,7 @@ mod tasks_details;
 mod tasks_features;
 mod tasks_http;
 mod tasks_transfer;
+mod trash;
 mod webhooks;
 mod workspaces_flow;
 mod workspaces_security;

@@ -8,6 +8,7 @@ mod relations;
 mod states;
 mod tasks;
 mod transfer;
+mod trash;
 mod verbs;
 mod views;
 
@@ -28,6 +29,8 @@ pub(crate) fn routes(service: Arc<TasksService>) -> OpenApiRouter {
         .routes(routes!(tasks::get_task, tasks::update_task, tasks::delete_task))
         .routes(routes!(tasks::get_task_by_key))
         .routes(routes!(verbs::restore_task))
+        .routes(routes!(trash::list_trash))
+        .routes(routes!(trash::purge_task))
         .routes(routes!(verbs::complete_task, verbs::reopen_task))
         .routes(routes!(verbs::archive_task, verbs::unarchive_task))
         .routes(routes!(verbs::move_task))

@@ -17,6 +17,7 @@ mod settings;
 mod states;
 mod subtree;
 mod tasks;
+mod trash;
 mod views;
 
 pub(crate) use batch::BatchView;

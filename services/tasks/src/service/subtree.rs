@@ -81,7 +81,7 @@ impl TasksService {
     }
 
     /// All levels below a task, deleted tasks included, in level order.
-    async fn descendants(&self, root: TaskId) -> Result<Vec<Task>> {
+    pub(super) async fn descendants(&self, root: TaskId) -> Result<Vec<Task>> {
         let mut all: Vec<Task> = Vec::new();
         let mut level = vec![root];
         for _ in 0..MAX_DEPTH {

@@ -16,6 +16,7 @@ pub(crate) mod search;
 pub(crate) mod states;
 pub(crate) mod tasks;
 pub(crate) mod terms;
+pub(crate) mod trash;
 pub(crate) mod views;
 
 use kernel::Timestamp;

@@ -16,4 +16,5 @@ mod settings;
 mod support;
 mod tasks;
 mod transfer;
+mod trash;
 mod views;

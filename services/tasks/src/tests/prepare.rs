@@ -136,6 +136,11 @@ async fn read_tasks(things: &Things, db: &Db) {
     let _ = tasks::list_by_ids(db, &[task.id]).await;
     let _ = tasks::find_by_number(db, things.project, 1).await;
     let _ = tasks::list_by_numbers(db, things.project, &[1]).await;
+    for before in [None, Some((task.created_at, task.id.uuid()))] {
+        let _ = trash::list(db, task.workspace_id, &[things.project], task.created_at, before, 1).await;
+    }
+    let _ = trash::list_deletions(db, task.workspace_id, &[task.id]).await;
+    trash::erase(unit, task.workspace_id, task.id, 1, &[task.id]);
     let _ = tasks::list_branches(db, things.project, &[task.id]).await;
     let _ = tasks::list_children(db, &[task.id], 1).await;
     let _ = tasks::list_deleted_with(db, task.id, 1).await;

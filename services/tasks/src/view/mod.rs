@@ -5,12 +5,14 @@ mod recurrence;
 mod relations;
 mod saved;
 mod transfer;
+mod trash;
 
 pub use feeds::{FeedList, FeedView, NewFeedView};
 pub use recurrence::RecurrenceView;
 pub use relations::{RelatedTaskView, RelationList, RelationView};
 pub use saved::{SavedViewList, SavedViewView, Visibility};
 pub use transfer::{ExportedTask, ImportColumn, ImportReport, ImportedTask, RowError, TasksExport};
+pub use trash::{TrashItem, TrashKind};
 
 use kernel::Timestamp;
 use kernel::ids::{CommentId, ProjectId, TaskId, UserId, WorkspaceId};

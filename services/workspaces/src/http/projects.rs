@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<WorkspacesService>> {
         .routes(routes!(get, update, delete))
         .routes(routes!(archive, unarchive))
         .routes(routes!(restore))
+        .routes(routes!(purge))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -193,6 +194,23 @@ async fn unarchive(
     if_match: IfMatch,
 ) -> Result<impl IntoResponse, Problem> {
     Ok(service.set_archived(&caller, id, &if_match, false).await?)
+}
+
+/// Erase a deleted project
+///
+/// With everything in it, at once and for ever; its key is free again. For owners of the project.
+#[utoipa::path(delete, path = "/v1/trash/projects/{project_id}", tag = "projects", operation_id = "purgeProject",
+    params(("project_id" = ProjectId, Path)),
+    responses((status = 204, description = "Erased"), (status = 404, description = "No such project, or no right to erase it"), (status = 409, description = "It is not deleted"),
+        (status = 412, description = "Changed since it was read"), (status = 428, description = "If-Match is missing")))]
+async fn purge(
+    State(service): Service,
+    caller: Caller,
+    Path(id): Path<ProjectId>,
+    if_match: IfMatch,
+) -> Result<impl IntoResponse, Problem> {
+    service.purge_project(&caller, id, &if_match).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Restore a deleted project

@@ -19,6 +19,8 @@ pub(crate) struct Project {
     pub updated_at: Timestamp,
     pub archived_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
+    /// Unknown for what an older version deleted.
+    pub deleted_by: Option<UserId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,15 +2,15 @@
 
 use contracts::audit::{Action, Entry};
 use contracts::workspaces::events;
-use kernel::Result;
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, ProjectId, WorkspaceId};
 use kernel::roles::{Permission, Role};
+use kernel::{Result, Timestamp};
 use platform::Caller;
 use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
-use super::access::{AlsoDeleted, ProjectAccess, hide_deleted};
+use super::access::{AlsoDeleted, ProjectAccess, Scope, hide_deleted};
 use super::workspaces::{set, set_value};
 use super::{PageRequest, entry};
 use crate::WorkspacesService;
@@ -59,6 +59,7 @@ impl WorkspacesService {
             updated_at: caller.now,
             archived_at: None,
             deleted_at: None,
+            deleted_by: None,
         };
         fields.finish()?;
         if store::projects::count(&self.db, &access.scope).await? >= i64::from(self.config.max_projects) {
@@ -220,6 +221,7 @@ impl WorkspacesService {
         project.version += 1;
         project.updated_at = caller.now;
         project.deleted_at = Some(caller.now);
+        project.deleted_by = caller.actor.user_id();
         let mut unit = Unit::new(caller);
         store::projects::update(&mut unit, &access.scope, &project);
         unit.emit(&events::ProjectDeleted {
@@ -245,6 +247,7 @@ impl WorkspacesService {
         project.version += 1;
         project.updated_at = caller.now;
         project.deleted_at = None;
+        project.deleted_by = None;
         let mut unit = Unit::new(caller);
         store::projects::update(&mut unit, &access.scope, &project);
         unit.emit(&events::ProjectRestored {
@@ -253,6 +256,32 @@ impl WorkspacesService {
         });
         unit.record(project_entry(&project, Action::ProjectRestored));
         self.reply_project(unit, &project).await
+    }
+
+    /// Erases a deleted project before its time, and with it everything in it.
+    pub(crate) async fn purge_project(&self, caller: &Caller, id: ProjectId, if_match: &IfMatch) -> Result<()> {
+        let access = self
+            .authorize(caller, Permission::TrashPurge, AlsoDeleted(id))
+            .await
+            .map_err(hide_deleted(WorkspacesError::ProjectNotFound))?;
+        let deleted_at = access.project.deleted_at.ok_or(WorkspacesError::ProjectNotDeleted)?;
+        if_match.check_or_require(access.project.version, access.workspace.strict_concurrency)?;
+        let mut unit = Unit::new(caller);
+        Self::purge_project_in(&mut unit, &access.scope, &access.project, deleted_at);
+        let _announcement = self.announce(access.project.workspace_id, None);
+        self.db.apply(unit).await?;
+        Ok(())
+    }
+
+    /// Only a project that was deleted at or before `cutoff`; the unit fails as not found when it came back meanwhile.
+    pub(crate) fn purge_project_in(unit: &mut Unit, scope: &Scope, project: &Project, cutoff: Timestamp) {
+        store::projects::purge_deleted(unit, scope, project.id, cutoff);
+        store::project_members::purge(unit, scope, &[project.id]);
+        unit.emit(&events::ProjectPurged {
+            workspace_id: project.workspace_id,
+            project_id: project.id,
+        });
+        unit.record(project_entry(project, Action::ProjectPurged));
     }
 }
 

@@ -85,6 +85,7 @@ pub(crate) enum Projects {
     UpdatedAt,
     ArchivedAt,
     DeletedAt,
+    DeletedBy,
 }
 
 #[derive(Iden, Clone, Copy)]

@@ -8,7 +8,7 @@ use super::workspaces::Count;
 use super::{Columns, Members, ProjectMembers, Projects as P, Scope, Workspaces, contains};
 use crate::model::{Member, Project, ProjectState, Workspace};
 
-const COLUMNS: [P; 12] = [
+const COLUMNS: [P; 13] = [
     P::Id,
     P::WorkspaceId,
     P::ProjectKey,
@@ -21,6 +21,7 @@ const COLUMNS: [P; 12] = [
     P::UpdatedAt,
     P::ArchivedAt,
     P::DeletedAt,
+    P::DeletedBy,
 ];
 
 impl Project {
@@ -38,6 +39,7 @@ impl Project {
             updated_at: columns.get()?,
             archived_at: columns.get()?,
             deleted_at: columns.get()?,
+            deleted_by: columns.id_opt()?,
         })
     }
 }
@@ -166,6 +168,36 @@ pub(crate) fn visible(user_id: UserId, filter: &Filter, after: Option<ProjectId>
     select.order_by((P::Table, P::Id), Order::Asc).limit(limit).take()
 }
 
+/// Projects of a workspace that the person can restore, deleted after `since`, last deleted first, from behind `before`.
+pub(crate) fn restorable(
+    user_id: UserId,
+    workspace_id: WorkspaceId,
+    since: Timestamp,
+    before: Option<(Timestamp, ProjectId)>,
+    limit: u64,
+) -> SelectStatement {
+    let owner = Role::Owner.as_str();
+    let deleted_at = || Expr::col((P::Table, P::DeletedAt));
+    let mut select = select_with_standing(user_id);
+    select
+        .and_where(Expr::col((P::Table, P::WorkspaceId)).eq(workspace_id.uuid()))
+        .and_where(deleted_at().gt(since.as_micros()))
+        .cond_where(
+            Cond::any()
+                .add(Expr::col((Members::Table, Members::Role)).eq(owner))
+                .add(Expr::col((ProjectMembers::Table, ProjectMembers::Role)).eq(owner)),
+        );
+    if let Some((at, last)) = before {
+        let same = deleted_at().eq(at.as_micros()).and(Expr::col((P::Table, P::Id)).lt(last.uuid()));
+        select.cond_where(Cond::any().add(deleted_at().lt(at.as_micros())).add(same));
+    }
+    select
+        .order_by((P::Table, P::DeletedAt), Order::Desc)
+        .order_by((P::Table, P::Id), Order::Desc)
+        .limit(limit)
+        .take()
+}
+
 pub(crate) async fn list(db: &Db, select: SelectStatement) -> Result<Vec<ProjectStanding>, DbError> {
     db.all(select).await
 }
@@ -215,6 +247,7 @@ pub(crate) fn insert(unit: &mut Unit, project: &Project) {
                 project.updated_at.as_micros().into(),
                 project.archived_at.map(Timestamp::as_micros).into(),
                 project.deleted_at.map(Timestamp::as_micros).into(),
+                project.deleted_by.map(EntityId::uuid).into(),
                 project.name.to_lowercase().into(),
             ])
             .take(),
@@ -234,6 +267,7 @@ pub(crate) fn update(unit: &mut Unit, scope: &Scope, project: &Project) {
             .value(P::UpdatedAt, project.updated_at.as_micros())
             .value(P::ArchivedAt, project.archived_at.map(Timestamp::as_micros))
             .value(P::DeletedAt, project.deleted_at.map(Timestamp::as_micros))
+            .value(P::DeletedBy, project.deleted_by.map(EntityId::uuid))
             .and_where(Expr::col(P::WorkspaceId).eq(scope.workspace_id().uuid()))
             .and_where(Expr::col(P::Id).eq(project.id.uuid()))
             .and_where(Expr::col(P::Version).eq(project.version - 1))

@@ -60,6 +60,7 @@ fn rows(clock: &FixedClock) -> Rows {
             updated_at: now,
             archived_at: None,
             deleted_at: None,
+            deleted_by: None,
         },
         project_member: ProjectMember {
             project_id,
@@ -104,6 +105,9 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         sales_role: None,
     };
     testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
+        for before in [None, Some((now, project))] {
+            let _ = projects::list(db, projects::restorable(user, workspace, now, before, 1)).await;
+        }
         let _ = workspaces::find_with_member(db, workspace, user).await;
         let _ = workspaces::find(db, workspace).await;
         for select in [
