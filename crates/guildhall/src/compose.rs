@@ -30,6 +30,7 @@ use platform::mail::{DevMailbox, MailHandler, Mailer};
 use platform::seal::SealKey;
 use platform::service::{Service, Toolkit};
 use platform::signals::{Signal, Signals};
+use platform::takeout::Disclosure;
 use platform::telemetry::{Metrics, metrics_router};
 use serde_json::Value;
 use tasks::TasksService;
@@ -39,6 +40,7 @@ use workspaces::WorkspacesService;
 
 use crate::config::Config;
 use crate::late::LateWorkspaces;
+use crate::takeout::Takeouts;
 use crate::{openapi, pages, secret};
 
 /// Services this binary can run, with what they are for.
@@ -59,6 +61,16 @@ pub const KEPT: &[(Schema, &[Check])] = &[
     (notifications::SCHEMA, notifications::CHECKS),
     (webhooks::SCHEMA, webhooks::CHECKS),
     (audit::SCHEMA, audit::CHECKS),
+];
+
+/// What becomes of each service's tables when people and owners take their data with them.
+pub const DISCLOSED: &[(&str, &[Disclosure])] = &[
+    ("identity", identity::DISCLOSED),
+    ("workspaces", workspaces::DISCLOSED),
+    ("tasks", tasks::DISCLOSED),
+    ("notifications", notifications::DISCLOSED),
+    ("webhooks", webhooks::DISCLOSED),
+    ("audit", audit::DISCLOSED),
 ];
 
 /// The databases of an installation.
@@ -163,6 +175,7 @@ pub struct App {
     pub identity: Arc<IdentityService>,
     pub databases: Databases,
     services: Vec<Arc<dyn Service>>,
+    takeouts: Arc<Takeouts>,
     relays: Vec<Arc<Relay>>,
     config: Config,
     toolkit: Toolkit,
@@ -248,7 +261,11 @@ impl App {
                 audience: config.identity.audience.clone(),
             },
         ));
-        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces, tasks, notifications, webhooks, audit];
+        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces.clone(), tasks, notifications, webhooks, audit.clone()];
+        let shares = services
+            .iter()
+            .filter_map(|service| Some((service.name(), service.clone().takeout()?)));
+        let takeouts = Takeouts::new(shares.collect(), workspaces, audit, toolkit.clock.clone());
         let consumers: Vec<_> = services.iter().flat_map(|service| service.clone().consumers()).collect();
         let relays = services
             .iter()
@@ -265,6 +282,7 @@ impl App {
             identity,
             databases,
             services,
+            takeouts,
             relays,
             config: config.clone(),
             toolkit,
@@ -350,6 +368,8 @@ impl App {
                 .layer(from_fn_with_state(idempotency, idempotency::layer));
             routes = routes.merge(router);
         }
+        let (exports, api) = self.takeouts.clone().routes().split_for_parts();
+        let routes = routes.merge(exports.layer(from_fn_with_state(QueryFree::new(&api), unasked::layer)));
         match &self.mailbox {
             Some(mailbox) => routes.merge(mailbox.clone().routes()),
             None => routes,
@@ -376,6 +396,7 @@ impl App {
         for service in &self.services {
             document.merge(service.clone().routes().into_openapi());
         }
+        document.merge(self.takeouts.clone().routes().into_openapi());
         let mut document = serde_json::to_value(document).unwrap_or_default();
         document["webhooks"] = openapi::webhooks();
         http::openapi::complete(document)

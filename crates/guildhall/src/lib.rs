@@ -8,3 +8,4 @@ mod late;
 pub mod openapi;
 mod pages;
 mod secret;
+pub mod takeout;

@@ -74,6 +74,8 @@ pub enum Permission {
     AuditRead,
     /// Erase what was deleted before its time.
     TrashPurge,
+    /// Take everything of the workspace out at once.
+    WorkspaceExport,
     LeadRead,
     LeadWrite,
     LeadAssign,
@@ -104,6 +106,7 @@ text_enum!(Permission {
     WebhookManage => "webhook.manage",
     AuditRead => "audit.read",
     TrashPurge => "trash.purge",
+    WorkspaceExport => "workspace.export",
     LeadRead => "lead.read",
     LeadWrite => "lead.write",
     LeadAssign => "lead.assign",
@@ -130,7 +133,8 @@ impl Permission {
             | Self::CommentModerate
             | Self::WebhookManage
             | Self::AuditRead
-            | Self::TrashPurge => Role::Owner,
+            | Self::TrashPurge
+            | Self::WorkspaceExport => Role::Owner,
             Self::LeadRead | Self::LeadWrite | Self::LeadAssign | Self::SalesManage => return None,
         })
     }

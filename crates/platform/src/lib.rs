@@ -11,6 +11,7 @@
 //! | [`admission`], [`bulkhead`] | bounded places with a bounded queue |
 //! | [`signals`], [`mail`] | lossy signals, mail, with their in-process versions |
 //! | [`egress`] | requests to addresses that users name |
+//! | [`takeout`] | what a service gives out as files, to people and owners |
 //! | [`seal`] | secrets at rest |
 //! | [`config`], [`telemetry`], [`lifecycle`] | sections, logs and metrics, start and stop |
 
@@ -29,6 +30,7 @@ pub mod mail;
 pub mod seal;
 pub mod service;
 pub mod signals;
+pub mod takeout;
 pub mod telemetry;
 
 pub use context::Caller;

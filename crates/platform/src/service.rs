@@ -10,6 +10,7 @@ use crate::db::Db;
 use crate::due::{DueConfig, DueHandler, Sweep};
 use crate::events::Consumer;
 use crate::signals::Signals;
+use crate::takeout::Takeout;
 
 /// The few things every service needs besides its database and its config.
 #[derive(Clone)]
@@ -34,6 +35,10 @@ pub trait Service: Send + Sync + 'static {
     /// How its due work runs, where the general settings do not suit it.
     fn due_config(&self, general: &DueConfig) -> DueConfig {
         general.clone()
+    }
+    /// Its share of what people and owners of workspaces can take with them.
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn Takeout>> {
+        None
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         Vec::new()

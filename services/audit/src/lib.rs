@@ -30,11 +30,13 @@ use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema, UniqueRule};
 use platform::due::Sweep;
 use platform::events::Consumer;
+use platform::takeout::Takeout;
 use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
 pub use model::seal::AuditKey;
+pub use service::takeout::DISCLOSED;
 pub use store::checks::CHECKS;
 
 /// For `guildhall verify`: walks the seals of every log.
@@ -100,6 +102,9 @@ impl Service for AuditService {
     }
     fn consumers(self: Arc<Self>) -> Vec<Arc<dyn Consumer>> {
         vec![Arc::new(events::LogConsumer(self))]
+    }
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn Takeout>> {
+        Some(self)
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![Arc::new(jobs::Retention(self))]

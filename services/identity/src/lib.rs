@@ -35,6 +35,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::jobs::{CleanUp, FlushKeyUses, RotateKeys, SendMail};
 
+pub use crate::http::DISCLOSED;
 pub use config::{ApiKeyConfig, Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 pub use store::checks::CHECKS;
@@ -64,6 +65,9 @@ impl Service for IdentityService {
     }
     fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
         vec![Arc::new(SendMail(self))]
+    }
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn platform::takeout::Takeout>> {
+        Some(self)
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![

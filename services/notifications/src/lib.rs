@@ -36,6 +36,7 @@ use platform::events::Consumer;
 use platform::{Service, Toolkit};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use crate::http::takeout::DISCLOSED;
 pub use config::Config;
 pub use store::checks::CHECKS;
 
@@ -109,6 +110,10 @@ impl Service for NotificationsService {
     fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
         vec![Arc::new(jobs::Purge(Arc::clone(&self))), Arc::new(jobs::SendDigest(self))]
     }
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn platform::takeout::Takeout>> {
+        Some(self)
+    }
+
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![Arc::new(jobs::Retention(self))]
     }

@@ -32,6 +32,7 @@ mod tests;
 
 pub use config::Config;
 pub use service::TasksService;
+pub use service::takeout::DISCLOSED;
 pub use store::checks::CHECKS;
 
 use std::sync::Arc;
@@ -52,7 +53,8 @@ pub const SCHEMA: Schema = Schema {
         "0004_views",
         "0005_recurrences",
         "0006_feeds",
-        "0007_trash"
+        "0007_trash",
+        "0008_exports"
     ],
     unique_rules: &[
         UniqueRule {
@@ -105,6 +107,10 @@ impl Service for TasksService {
 
     fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {
         jobs::handlers(&self)
+    }
+
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn platform::takeout::Takeout>> {
+        Some(self)
     }
 
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {

@@ -40,6 +40,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
+pub use service::takeout::DISCLOSED;
 pub use store::checks::CHECKS;
 
 /// Tables of this service.
@@ -111,6 +112,10 @@ impl Service for WebhooksService {
     fn due_config(&self, general: &DueConfig) -> DueConfig {
         self.sending_config(general)
     }
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn platform::takeout::Takeout>> {
+        Some(self)
+    }
+
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![Arc::new(jobs::Retention(Arc::clone(&self))), Arc::new(jobs::Reminder(self))]
     }

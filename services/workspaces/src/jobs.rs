@@ -15,7 +15,6 @@ use platform::due::Sweep;
 use crate::WorkspacesService;
 use crate::model::{Project, Workspace};
 use crate::service::access::Scope;
-use crate::service::projects::project_entry;
 use crate::store;
 
 /// Rows of one statement, so that no unit holds the writer for long.

@@ -42,6 +42,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use cache::MembershipCache;
 pub use config::Config;
+pub use service::takeout::DISCLOSED;
 pub use store::checks::CHECKS;
 
 /// What the database of this service is made of.
@@ -133,6 +134,10 @@ impl Service for WorkspacesService {
             Arc::new(events::SignalConsumer::new(self)),
         ]
     }
+    fn takeout(self: Arc<Self>) -> Option<Arc<dyn platform::takeout::Takeout>> {
+        Some(self)
+    }
+
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
         vec![Arc::new(jobs::Purge::new(self))]
     }

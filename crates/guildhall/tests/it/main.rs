@@ -31,6 +31,7 @@ mod replicas;
 mod second_factor;
 mod smoke;
 mod strictness;
+mod takeout;
 mod tasks_details;
 mod tasks_features;
 mod tasks_http;

@@ -201,6 +201,8 @@ fn task_rows() -> Vec<Row> {
         row("GET", "/v1/tasks/{task_id}", Viewer),
         row("PATCH", "/v1/tasks/{task_id}", Collaborator).body(json!({ "title": "Renamed" })),
         row("DELETE", "/v1/tasks/{task_id}", Collaborator),
+        row("GET", "/v1/me/export", SignedIn),
+        row("GET", "/v1/workspaces/{workspace_id}/export", Owner),
         row("GET", "/v1/workspaces/{workspace_id}/trash", Viewer),
         row("DELETE", "/v1/trash/tasks/{task_id}", Owner).after("DELETE /v1/tasks/{task_id}"),
         row("POST", "/v1/tasks/{task_id}/restore", Collaborator).after("DELETE /v1/tasks/{task_id}"),

@@ -158,6 +158,7 @@ fn acceptable(path: &str, headers: &HeaderMap) -> bool {
     } else if path.ends_with("/export") {
         &[
             "text/csv",
+            "application/zip",
             "text/*",
             "application/json",
             "application/*",

@@ -4,4 +4,5 @@ pub(crate) mod access;
 mod append;
 pub(crate) mod export;
 pub(crate) mod read;
+pub(crate) mod takeout;
 pub(crate) mod views;

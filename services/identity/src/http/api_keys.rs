@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<IdentityService>> {
 
 /// A key, without its secret.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct ApiKeyView {
+pub(super) struct ApiKeyView {
     id: ApiKeyId,
     #[schema(example = "Nightly report")]
     name: String,

@@ -9,8 +9,11 @@ mod pages;
 mod recovery;
 mod second_factor;
 mod sessions;
+mod takeout;
 mod users;
 mod views;
+
+pub use takeout::DISCLOSED;
 
 use std::sync::Arc;
 

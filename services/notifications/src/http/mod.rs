@@ -5,6 +5,7 @@ pub(crate) mod inbox;
 pub(crate) mod preferences;
 pub(crate) mod settings;
 pub(crate) mod subscriptions;
+pub(crate) mod takeout;
 
 use std::sync::Arc;
 

@@ -336,7 +336,7 @@ fn contribution(task: &Task) -> Option<(TaskId, i32)> {
     Some((parent, i32::from(task.status == Status::Done)))
 }
 
-fn audit_entry(task: &Task, action: Action) -> Entry {
+pub(super) fn audit_entry(task: &Task, action: Action) -> Entry {
     Entry::new(Log::Workspace(task.workspace_id), action, "task")
         .id(task.id)
         .name(task.title.as_str())

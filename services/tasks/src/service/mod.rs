@@ -16,6 +16,7 @@ mod relations;
 mod settings;
 mod states;
 mod subtree;
+pub(crate) mod takeout;
 mod tasks;
 mod trash;
 mod views;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use contracts::audit::Action;
 use contracts::workspaces::{ListDeletedProjects, ProjectAccess};
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, ProjectId, TaskId, UserId, WorkspaceId};
@@ -14,6 +15,7 @@ use platform::http::IfMatch;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::draft::audit_entry;
 use super::{TasksService, writable_project};
 use crate::error::TasksError;
 use crate::model::{Task, human_key};
@@ -103,6 +105,7 @@ impl TasksService {
         store::trash::erase(&mut unit, task.workspace_id, task_id, task.version, &below);
         let all: Vec<TaskId> = std::iter::once(task_id).chain(below).collect();
         store::purge::delete_stranded_series(&mut unit, &all);
+        unit.record(audit_entry(&task, Action::TaskPurged));
         self.db.apply(unit).await?;
         Ok(())
     }

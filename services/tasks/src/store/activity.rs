@@ -78,6 +78,25 @@ pub(crate) async fn list(db: &Db, task_id: TaskId, before: Option<(Timestamp, uu
     db.all(select).await
 }
 
+/// Of a whole workspace, oldest first.
+pub(crate) async fn list_in(
+    db: &Db,
+    workspace_id: WorkspaceId,
+    position: Option<(Timestamp, uuid::Uuid)>,
+    limit: u64,
+) -> Result<Vec<Activity>, DbError> {
+    let select = Query::select()
+        .columns(COLUMNS)
+        .from("task_activity")
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .cond_where(super::comments::after(position))
+        .order_by("created_at", Order::Asc)
+        .order_by("id", Order::Asc)
+        .limit(limit)
+        .take();
+    db.all(select).await
+}
+
 pub(crate) fn insert(unit: &mut Unit, lines: &[Activity]) {
     if lines.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! Comments on tasks.
 
 use kernel::Timestamp;
-use kernel::ids::{CommentId, TaskId};
+use kernel::ids::{CommentId, TaskId, UserId, WorkspaceId};
 use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
 use sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement};
 
@@ -52,14 +52,42 @@ pub(crate) fn after(position: Option<(Timestamp, uuid::Uuid)>) -> Condition {
 }
 
 pub(crate) async fn list(db: &Db, task_id: TaskId, position: Option<(Timestamp, uuid::Uuid)>, limit: u64) -> Result<Vec<Comment>, DbError> {
-    let mut statement = select();
-    statement
-        .and_where(Expr::col("task_id").eq(id(task_id)))
+    let mut statement = in_order(position, limit);
+    statement.and_where(Expr::col("task_id").eq(id(task_id)));
+    db.all(statement).await
+}
+
+/// Of a whole workspace.
+pub(crate) async fn list_in(
+    db: &Db,
+    workspace_id: WorkspaceId,
+    position: Option<(Timestamp, uuid::Uuid)>,
+    limit: u64,
+) -> Result<Vec<Comment>, DbError> {
+    let mut statement = in_order(position, limit);
+    statement.and_where(Expr::col("workspace_id").eq(id(workspace_id)));
+    db.all(statement).await
+}
+
+/// In whatever workspace.
+pub(crate) async fn list_of_author(
+    db: &Db,
+    author_id: UserId,
+    position: Option<(Timestamp, uuid::Uuid)>,
+    limit: u64,
+) -> Result<Vec<Comment>, DbError> {
+    let mut statement = in_order(position, limit);
+    statement.and_where(Expr::col("author_id").eq(id(author_id)));
+    db.all(statement).await
+}
+
+fn in_order(position: Option<(Timestamp, uuid::Uuid)>, limit: u64) -> SelectStatement {
+    select()
         .cond_where(after(position))
         .order_by("created_at", Order::Asc)
         .order_by("id", Order::Asc)
-        .limit(limit);
-    db.all(statement).await
+        .limit(limit)
+        .take()
 }
 
 pub(crate) async fn find(db: &Db, comment_id: CommentId) -> Result<Option<Comment>, DbError> {

@@ -1,8 +1,9 @@
 //! Series of recurring tasks.
 
 use jiff::civil::{Date, Time};
+use kernel::ids::WorkspaceId;
 use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Order, Query};
 
 use super::{id, id_opt, micros, micros_opt};
 use crate::model::recurrence::{Recurrence, RecurrenceId};
@@ -65,6 +66,19 @@ pub(crate) async fn find(db: &Db, recurrence_id: RecurrenceId) -> Result<Option<
         .and_where(Expr::col("id").eq(id(recurrence_id)))
         .take();
     db.opt(select).await
+}
+
+/// Of a whole workspace, by id.
+pub(crate) async fn list_in(db: &Db, workspace_id: WorkspaceId, after: Option<uuid::Uuid>, limit: u64) -> Result<Vec<Recurrence>, DbError> {
+    let select = Query::select()
+        .columns(COLUMNS)
+        .from("task_recurrences")
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .and_where_option(after.map(|last| Expr::col("id").gt(last)))
+        .order_by("id", Order::Asc)
+        .limit(limit)
+        .take();
+    db.all(select).await
 }
 
 pub(crate) fn insert(unit: &mut Unit, series: &Recurrence) {

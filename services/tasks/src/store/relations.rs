@@ -56,6 +56,35 @@ pub(crate) async fn list(db: &Db, workspace_id: WorkspaceId, task_id: TaskId, li
     db.all(select).await
 }
 
+/// Of a whole workspace, from behind one with these ends and this kind.
+pub(crate) async fn list_in(
+    db: &Db,
+    workspace_id: WorkspaceId,
+    after: Option<&(TaskId, TaskId, String)>,
+    limit: u64,
+) -> Result<Vec<RelationRow>, DbError> {
+    let beyond = after.map(|(source, target, kind)| {
+        let (source_id, target_id) = (|| Expr::col("source_id"), || Expr::col("target_id"));
+        let same_source = source_id().eq(id(*source)).and(target_id().gt(id(*target)));
+        let same_ends = source_id()
+            .eq(id(*source))
+            .and(target_id().eq(id(*target)))
+            .and(Expr::col("kind").gt(kind.as_str()));
+        source_id().gt(id(*source)).or(same_source).or(same_ends)
+    });
+    let select = Query::select()
+        .columns(COLUMNS)
+        .from("task_relations")
+        .and_where(Expr::col("workspace_id").eq(id(workspace_id)))
+        .and_where_option(beyond)
+        .order_by("source_id", Order::Asc)
+        .order_by("target_id", Order::Asc)
+        .order_by("kind", Order::Asc)
+        .limit(limit)
+        .take();
+    db.all(select).await
+}
+
 pub(crate) async fn count(db: &Db, task_id: TaskId) -> Result<i64, DbError> {
     let select = Query::select()
         .expr(Expr::col("kind").count())

@@ -18,7 +18,8 @@ use crate::model::{ActivityId, Comment, Due, Label, LabelId, Priority, State, St
 use crate::store::list::{Archived, Filter, Named, Parent, Place, Sort, SortKey, TextFilter};
 use crate::store::tasks::{BoardScope, Counts, Reminder};
 use crate::store::{
-    activity, comments, feeds, labels, list, people, purge, recurrences, refold, relations, search, states, tasks, terms as index, views,
+    activity, comments, feeds, labels, list, people, purge, recurrences, refold, relations, search, states, tasks, terms as index, trash,
+    views,
 };
 
 const GUARD: Guard = Guard::conflict("test", "A guard of the test.");
@@ -135,12 +136,22 @@ async fn read_tasks(things: &Things, db: &Db) {
     let _ = tasks::find(db, task.id).await;
     let _ = tasks::list_by_ids(db, &[task.id]).await;
     let _ = tasks::find_by_number(db, things.project, 1).await;
+    for position in [None, Some((task.created_at, task.id.uuid()))] {
+        let _ = comments::list_in(db, task.workspace_id, position, 1).await;
+        let _ = comments::list_of_author(db, things.user, position, 1).await;
+        let _ = activity::list_in(db, task.workspace_id, position, 1).await;
+    }
+    for after in [None, Some((task.id, task.id, "blocks".to_owned()))] {
+        let _ = relations::list_in(db, task.workspace_id, after.as_ref(), 1).await;
+    }
+    for after in [None, Some(task.id.uuid())] {
+        let _ = recurrences::list_in(db, task.workspace_id, after, 1).await;
+    }
     let _ = tasks::list_by_numbers(db, things.project, &[1]).await;
     for before in [None, Some((task.created_at, task.id.uuid()))] {
         let _ = trash::list(db, task.workspace_id, &[things.project], task.created_at, before, 1).await;
     }
     let _ = trash::list_deletions(db, task.workspace_id, &[task.id]).await;
-    trash::erase(unit, task.workspace_id, task.id, 1, &[task.id]);
     let _ = tasks::list_branches(db, things.project, &[task.id]).await;
     let _ = tasks::list_children(db, &[task.id], 1).await;
     let _ = tasks::list_deleted_with(db, task.id, 1).await;
@@ -164,6 +175,7 @@ fn write_tasks(things: &Things, unit: &mut Unit) {
     let (task, now) = (&things.task, things.task.created_at);
     tasks::insert_numbered(unit, task, "ABC");
     tasks::update(unit, task, 1);
+    trash::erase(unit, task.workspace_id, task.id, 1, &[task.id]);
     let counts = Counts {
         comments: 1,
         subtasks: 1,

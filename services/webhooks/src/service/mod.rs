@@ -5,6 +5,7 @@ pub(crate) mod deliveries;
 pub(crate) mod dispatch;
 pub(crate) mod notice;
 pub(crate) mod sending;
+pub(crate) mod takeout;
 pub(crate) mod views;
 pub(crate) mod webhooks;
 

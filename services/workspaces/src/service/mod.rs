@@ -6,6 +6,7 @@ pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod project_members;
 pub(crate) mod projects;
+pub(crate) mod takeout;
 pub(crate) mod workspaces;
 
 use std::collections::HashMap;

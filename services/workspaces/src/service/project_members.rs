@@ -4,7 +4,7 @@ use contracts::audit::Action;
 use contracts::workspaces::events::RoleChanged;
 use kernel::Result;
 use kernel::cursor::Page;
-use kernel::ids::{ProjectId, UserId};
+use kernel::ids::{ProjectId, UserId, WorkspaceId};
 use kernel::roles::{Permission, Role};
 use platform::Caller;
 use platform::db::{Guard, Reply, Unit};
@@ -35,6 +35,21 @@ impl WorkspacesService {
             person: people.remove(&row.user_id).map(Into::into),
             member: (&row).into(),
         }))
+    }
+
+    /// Of every project of a workspace.
+    pub(crate) async fn list_all_project_members(
+        &self,
+        caller: &Caller,
+        id: WorkspaceId,
+        page: PageRequest,
+    ) -> Result<Page<ProjectMemberView>> {
+        let access = self.authorize(caller, Permission::WorkspaceExport, id).await?;
+        let binding = format!("all-project-members|{id}|{}", access.member.user_id);
+        let after = self.open_cursor(&page, &binding)?;
+        let rows = store::project_members::list_all(&self.db, &access.scope, after, page.rows()).await?;
+        let page = self.page_of(rows, &page, &binding, |row| (row.user_id, row.project_id))?;
+        Ok(page.map(|row| (&row).into()))
     }
 
     pub(crate) async fn get_project_member(&self, caller: &Caller, id: ProjectId, user_id: UserId) -> Result<Reply<ProjectMemberView>> {

@@ -64,6 +64,31 @@ pub(crate) async fn list(
     .await
 }
 
+/// Everybody with a role of their own in some project of the workspace, by person and project.
+pub(crate) async fn list_all(
+    db: &Db,
+    scope: &Scope,
+    after: Option<(UserId, ProjectId)>,
+    limit: u64,
+) -> Result<Vec<ProjectMember>, DbError> {
+    let beyond = after.map(|(user, project)| {
+        let same = Expr::col(P::UserId).eq(user.uuid()).and(Expr::col(P::ProjectId).gt(project.uuid()));
+        Expr::col(P::UserId).gt(user.uuid()).or(same)
+    });
+    db.all(
+        Query::select()
+            .columns(COLUMNS)
+            .from(P::Table)
+            .and_where(Expr::col(P::WorkspaceId).eq(scope.workspace_id().uuid()))
+            .and_where_option(beyond)
+            .order_by(P::UserId, Order::Asc)
+            .order_by(P::ProjectId, Order::Asc)
+            .limit(limit)
+            .take(),
+    )
+    .await
+}
+
 /// Every member of the workspace with the role of their own in the project, if any.
 pub(crate) struct Candidate {
     pub member: Member,

@@ -105,6 +105,9 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         sales_role: None,
     };
     testkit::prepare_store(SCHEMA, env!("CARGO_MANIFEST_DIR"), async |db, unit| {
+        for after in [None, Some((user, project))] {
+            let _ = project_members::list_all(db, &scope, after, 1).await;
+        }
         for before in [None, Some((now, project))] {
             let _ = projects::list(db, projects::restorable(user, workspace, now, before, 1)).await;
         }

@@ -7,6 +7,7 @@ mod rows;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use contracts::audit::{Action, Entry, Log};
 use contracts::tasks::ImportId;
 use contracts::tasks::events::TasksImported;
 use contracts::workspaces::ProjectAccess;
@@ -107,6 +108,9 @@ impl TasksService {
             }
         }
         if !written.is_empty() {
+            let entry = Entry::new(Log::Workspace(access.workspace_id), Action::TasksImported, "project");
+            let entry = entry.id(access.project_id).name(access.project_name.as_str());
+            draft.unit.record(entry.with("created", written.len()));
             draft.unit.emit(&TasksImported {
                 import_id,
                 workspace_id: access.workspace_id,
