@@ -21,6 +21,7 @@ use platform::events::{Relay, RetentionSweep};
 use platform::http::auth::{AuthConfig, Authenticator};
 use platform::http::health::HealthCheck;
 use platform::http::idempotency::{self, Idempotency};
+use platform::http::inside::Inside;
 use platform::http::rerun;
 use platform::http::scopes::ScopeTable;
 use platform::http::unasked::{self, QueryFree};
@@ -41,6 +42,7 @@ use workspaces::WorkspacesService;
 use crate::config::Config;
 use crate::late::LateWorkspaces;
 use crate::takeout::Takeouts;
+use crate::mcp::{self, Mcp};
 use crate::{openapi, pages, secret};
 
 /// Services this binary can run, with what they are for.
@@ -318,14 +320,15 @@ impl App {
 
     /// Serves the API (or, without `with_api`, only health) until the process stops.
     pub fn spawn_http(&self, listener: TcpListener, lifecycle: &Lifecycle, with_api: bool) {
+        let document = self.openapi();
         let edge = Edge::new(
             self.config.http.clone(),
             self.toolkit.clock.clone(),
             self.authenticator.clone(),
-            ScopeTable::of(&self.openapi()),
+            ScopeTable::of(&document),
         );
         let router = if with_api {
-            http::stack(self.routes(lifecycle), &edge)
+            http::stack(self.routes(lifecycle, &document, &edge), &edge)
         } else {
             http::stack(self.health(lifecycle), &edge)
         };
@@ -356,9 +359,26 @@ impl App {
         self.mailbox.as_ref()
     }
 
-    fn routes(&self, lifecycle: &Lifecycle) -> Router {
+    fn routes(&self, lifecycle: &Lifecycle, document: &Value, edge: &Arc<Edge>) -> Router {
+        let api = self.api();
+        let mut routes = self.health(lifecycle).merge(pages::routes(document));
+        if self.config.mcp.enabled {
+            let origins = [vec![self.config.server.public_url()], self.config.http.cors_origins.clone()].concat();
+            let inside = Inside::new(api.clone(), edge);
+            let mcp = Mcp::new(document, inside, origins, self.config.http.max_body_bytes);
+            routes = routes.merge(mcp::router().with_state(mcp));
+        }
+        routes = routes.merge(api);
+        match &self.mailbox {
+            Some(mailbox) => routes.merge(mailbox.clone().routes()),
+            None => routes,
+        }
+    }
+
+    /// The routes of every service, each behind the layers that need its database or its description.
+    fn api(&self) -> Router {
         let max_body = self.config.http.max_body_bytes;
-        let mut routes = self.health(lifecycle).merge(pages::routes(&self.openapi()));
+        let mut routes = Router::new();
         for service in &self.services {
             let (router, api) = service.clone().routes().split_for_parts();
             let idempotency = Idempotency::new(service.db().clone(), max_body);
@@ -369,11 +389,7 @@ impl App {
             routes = routes.merge(router);
         }
         let (exports, api) = self.takeouts.clone().routes().split_for_parts();
-        let routes = routes.merge(exports.layer(from_fn_with_state(QueryFree::new(&api), unasked::layer)));
-        match &self.mailbox {
-            Some(mailbox) => routes.merge(mailbox.clone().routes()),
-            None => routes,
-        }
+        routes.merge(exports.layer(from_fn_with_state(QueryFree::new(&api), unasked::layer)))
     }
 
     fn health(&self, lifecycle: &Lifecycle) -> Router {
@@ -397,6 +413,9 @@ impl App {
             document.merge(service.clone().routes().into_openapi());
         }
         document.merge(self.takeouts.clone().routes().into_openapi());
+        if self.config.mcp.enabled {
+            document.merge(mcp::router().into_openapi());
+        }
         let mut document = serde_json::to_value(document).unwrap_or_default();
         document["webhooks"] = openapi::webhooks();
         http::openapi::complete(document)

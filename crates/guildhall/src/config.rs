@@ -40,6 +40,8 @@ pub struct Config {
     pub webhooks: webhooks::Config,
     /// Who did what, from where.
     pub audit: audit::Config,
+    /// Tools and resources for assistants.
+    pub mcp: crate::mcp::Config,
 }
 
 /// Listeners, data folder, shutdown.

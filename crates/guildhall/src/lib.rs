@@ -5,6 +5,7 @@ pub mod cli;
 pub mod compose;
 pub mod config;
 mod late;
+pub mod mcp;
 pub mod openapi;
 mod pages;
 mod secret;

@@ -66,6 +66,9 @@ pub struct MetricsConfig {
     pub listen: Option<SocketAddr>,
 }
 
+/// What a client does wrong is a warning to `rmcp`.
+const TALKATIVE: [&str; 1] = ["rmcp"];
+
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -82,7 +85,7 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let filter = EnvFilter::try_new(&config.level)?;
+    let filter = filter(&config.level)?;
     let installed = if pretty {
         let ansi = std::io::stderr().is_terminal();
         let layer = tracing_subscriber::fmt::layer()
@@ -97,6 +100,15 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
         log_panics();
     }
     Ok(())
+}
+
+/// What `level` says, and less of libraries that tell of every request (some at `debug` with its content) unless it names them.
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let quiet = TALKATIVE
+        .iter()
+        .filter(|name| !level.contains(*name))
+        .map(|name| format!("{name}=error,"));
+    EnvFilter::try_new(quiet.collect::<String>() + level)
 }
 
 fn json_subscriber<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync

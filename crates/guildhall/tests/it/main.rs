@@ -20,6 +20,7 @@ mod identity_accounts;
 mod identity_modes;
 mod identity_security;
 mod matrix;
+mod mcp;
 mod notifications_events;
 mod notifications_inbox;
 mod notifications_subscriptions;

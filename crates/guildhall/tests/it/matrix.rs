@@ -74,6 +74,8 @@ fn rows() -> Vec<Row> {
         notification_rows(),
         webhook_rows(),
         audit_rows(),
+        // Whom a tool lets in is decided where its operation is.
+        vec![row("POST", "/mcp", SignedIn).body(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }))],
     ]
     .into_iter()
     .flatten()

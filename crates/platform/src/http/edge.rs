@@ -30,7 +30,8 @@ pub(super) struct RequestMeta {
 
 pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let meta = meta(&state, &request);
+    // A request from inside the process has that of the one it is part of.
+    let meta = request.extensions().get().cloned().unwrap_or_else(|| meta(&state, &request));
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
     let route = request

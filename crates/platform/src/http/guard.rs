@@ -15,6 +15,7 @@ use super::Edge;
 use super::config::HttpConfig;
 use super::edge::RequestMeta;
 use super::extract::{Identified, Refused};
+use super::inside::Paid;
 use super::problem::Problem;
 use crate::admission::Admission;
 use crate::context::Caller;
@@ -114,7 +115,8 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
     if let Some(user_id) = caller.actor.user_id() {
         crate::telemetry::record_user(&tracing::Span::current(), user_id);
     }
-    let verdict = state.rate_limits.check(&caller.actor, caller.client_ip, request.uri());
+    let paid = request.extensions().get::<Paid>().map_or(0, |paid| paid.0);
+    let verdict = state.rate_limits.check(&caller.actor, caller.client_ip, request.uri(), paid);
     let mut response = match verdict.and_then(|verdict| verdict.refusal()) {
         Some(error) => Problem(error).into_response(),
         None => {
@@ -143,7 +145,7 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 fn acceptable(path: &str, headers: &HeaderMap) -> bool {
-    if !path.starts_with("/v1/") {
+    if !path.starts_with("/v1/") && path != "/mcp" {
         return true;
     }
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();

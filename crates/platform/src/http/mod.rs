@@ -10,6 +10,7 @@ pub mod config;
 pub mod deprecation;
 pub mod health;
 pub mod idempotency;
+pub mod inside;
 pub mod openapi;
 mod openapi_shapes;
 pub mod origin;

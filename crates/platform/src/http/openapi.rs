@@ -6,6 +6,7 @@ use utoipa::PartialSchema;
 
 use super::openapi_shapes::{describe_parameters, etag_where_read, has_version, name_items, take_both_patches};
 use super::problem::{PROBLEM_TYPES, ProblemDocument, problem_type};
+use super::scopes::Opening;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 /// Schemas may refer to themselves; examples end here.
@@ -135,9 +136,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
         .is_some_and(|all| all.iter().any(|one| one.as_object().is_some_and(Map::is_empty)));
     if !public {
         let tag = operation["tags"].get(0).and_then(Value::as_str).unwrap_or_default();
-        operation["security"] = match super::scopes::needed(tag, method, path) {
-            Some(scope) => json!([{ "bearer": [] }, { "api_key": [scope] }]),
-            None => json!([{ "bearer": [] }]),
+        operation["security"] = match super::scopes::opening(tag, method, path) {
+            Opening::Scope(scope) => json!([{ "bearer": [] }, { "api_key": [scope] }]),
+            Opening::AnyKey => json!([{ "bearer": [] }, { "api_key": [] }]),
+            Opening::People => json!([{ "bearer": [] }]),
         };
     }
     let has_body = operation.get("requestBody").is_some();
@@ -151,8 +153,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
     if path.contains('{') {
         statuses.push("404");
     }
-    // Routes under /v1/auth answer with credentials, which are never stored.
-    let idempotency = matches!(method, "post" | "patch") && !public && !path.starts_with("/v1/auth/");
+    // Routes under /v1/auth answer with credentials, which are never stored; those outside /v1 keep nothing of their own.
+    let idempotency = matches!(method, "post" | "patch") && !public && path.starts_with("/v1/") && !path.starts_with("/v1/auth/");
     if idempotency {
         statuses.extend(["409", "413", "422"]);
         add_parameter(

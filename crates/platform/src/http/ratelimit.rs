@@ -159,8 +159,9 @@ impl RateLimits {
         }
     }
 
-    /// `None` when limits are off or the route is exempt.
-    pub fn check(&self, actor: &Actor, address: IpAddr, uri: &Uri) -> Option<Verdict> {
+    /// `paid`: what the request that this one is part of has been counted for. `None` when limits are off, the route is
+    /// exempt or nothing is left to count.
+    pub fn check(&self, actor: &Actor, address: IpAddr, uri: &Uri, paid: u32) -> Option<Verdict> {
         let path = uri.path();
         if !self.enabled || matches!(path, "/livez" | "/readyz") {
             return None;
@@ -169,7 +170,10 @@ impl RateLimits {
         if path.starts_with("/v1/auth/") {
             return Some(self.auth.check(&network(address), 1));
         }
-        let cost = if is_search(uri) { self.search_cost } else { 1 };
+        let cost = if is_search(uri) { self.search_cost } else { 1 }.saturating_sub(paid);
+        if cost == 0 {
+            return None;
+        }
         Some(match actor {
             Actor::User { user_id, .. } => self.user.check(user_id, cost),
             Actor::ApiKey { key_id, .. } => self.api_key.check(key_id, cost),

@@ -19,10 +19,24 @@ const FOR_PEOPLE: [&str; 5] = [
     "/v1/workspaces/{workspace_id}/transfer",
 ];
 
-/// `None`: not with a key.
-pub(super) fn needed(tag: &str, method: &str, path: &str) -> Option<Scope> {
+/// What is asked for through it asks for its own scopes.
+const FOR_ANY_KEY: [&str; 1] = ["/mcp"];
+
+/// Whom a route is open to, besides people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Not to keys.
+    People,
+    AnyKey,
+    Scope(Scope),
+}
+
+pub(super) fn opening(tag: &str, method: &str, path: &str) -> Opening {
     if FOR_PEOPLE.contains(&path) {
-        return None;
+        return Opening::People;
+    }
+    if FOR_ANY_KEY.contains(&path) {
+        return Opening::AnyKey;
     }
     // Nothing is written there.
     if tag == "audit-log" {
@@ -36,14 +50,14 @@ pub(super) fn needed(tag: &str, method: &str, path: &str) -> Option<Scope> {
         "projects" => (Scope::ProjectsRead, Scope::ProjectsWrite),
         "tasks" | "comments" | "task-settings" | "views" => (Scope::TasksRead, Scope::TasksWrite),
         "notifications" => (Scope::NotificationsRead, Scope::NotificationsWrite),
-        _ => return None,
+        _ => return Opening::People,
     };
-    Some(if matches!(method, "get" | "head") { read } else { write })
+    Opening::Scope(if matches!(method, "get" | "head") { read } else { write })
 }
 
-/// Needed scopes by path template and method.
+/// What keys need, by path template and method.
 #[derive(Debug, Clone, Default)]
-pub struct ScopeTable(HashMap<String, Vec<(String, Scope)>>);
+pub struct ScopeTable(HashMap<String, Vec<(String, Opening)>>);
 
 impl ScopeTable {
     /// From the routes of an OpenAPI document.
@@ -53,11 +67,11 @@ impl ScopeTable {
             paths
                 .map(|(path, item)| {
                     let operations = item.as_object().into_iter().flatten();
-                    let scopes = operations.filter_map(|(method, operation)| {
+                    let openings = operations.filter_map(|(method, operation)| {
                         let tag = operation["tags"].get(0)?.as_str()?;
-                        Some((method.to_uppercase(), needed(tag, method, path)?))
+                        Some((method.to_uppercase(), opening(tag, method, path)))
                     });
-                    (path.clone(), scopes.collect())
+                    (path.clone(), openings.collect())
                 })
                 .collect(),
         )
@@ -72,11 +86,12 @@ impl ScopeTable {
             request.method().as_str()
         };
         let routes = path.and_then(|path| self.0.get(path)).into_iter().flatten();
-        let needed = routes.filter(|(name, _)| name == method).map(|(_, scope)| *scope).next();
-        match needed {
-            None => Err(Refused::KeyNotAllowed),
-            Some(scope) if held.permits(scope) => Ok(()),
-            Some(scope) => Err(Refused::ScopeMissing(scope)),
+        let opening = routes.filter(|(name, _)| name == method).map(|(_, opening)| *opening).next();
+        match opening {
+            None | Some(Opening::People) => Err(Refused::KeyNotAllowed),
+            Some(Opening::AnyKey) => Ok(()),
+            Some(Opening::Scope(scope)) if held.permits(scope) => Ok(()),
+            Some(Opening::Scope(scope)) => Err(Refused::ScopeMissing(scope)),
         }
     }
 }
@@ -87,17 +102,17 @@ mod tests {
 
     #[test]
     fn sec_17_unknown_routes_and_those_for_people_are_closed_to_keys() {
-        assert_eq!(needed("tasks", "get", "/v1/tasks"), Some(Scope::TasksRead));
-        assert_eq!(needed("tasks", "delete", "/v1/tasks/{task_id}"), Some(Scope::TasksWrite));
+        assert_eq!(opening("tasks", "get", "/v1/tasks"), Opening::Scope(Scope::TasksRead));
+        assert_eq!(opening("tasks", "delete", "/v1/tasks/{task_id}"), Opening::Scope(Scope::TasksWrite));
         assert_eq!(
-            needed("projects", "put", "/v1/projects/{project_id}/members/{user_id}"),
-            Some(Scope::MembersWrite)
+            opening("projects", "put", "/v1/projects/{project_id}/members/{user_id}"),
+            Opening::Scope(Scope::MembersWrite)
         );
         for tag in ["auth", "me", "sessions", "users", "api-keys", "brand-new"] {
-            assert_eq!(needed(tag, "get", "/v1/x"), None, "{tag}");
+            assert_eq!(opening(tag, "get", "/v1/x"), Opening::People, "{tag}");
         }
         for path in FOR_PEOPLE {
-            assert_eq!(needed("workspaces", "post", path), None, "{path}");
+            assert_eq!(opening("workspaces", "post", path), Opening::People, "{path}");
         }
     }
 }
