@@ -41,8 +41,8 @@ use workspaces::WorkspacesService;
 
 use crate::config::Config;
 use crate::late::LateWorkspaces;
-use crate::takeout::Takeouts;
 use crate::mcp::{self, Mcp};
+use crate::takeout::Takeouts;
 use crate::{openapi, pages, secret};
 
 /// Services this binary can run, with what they are for.

@@ -40,7 +40,7 @@ pub(super) fn opening(tag: &str, method: &str, path: &str) -> Opening {
     }
     // Nothing is written there.
     if tag == "audit-log" {
-        return Some(Scope::AuditRead);
+        return Opening::Scope(Scope::AuditRead);
     }
     // Members of projects stand among the projects; giving people roles is its own right.
     let tag = if path.contains("/members") { "members" } else { tag };
