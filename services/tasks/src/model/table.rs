@@ -112,7 +112,7 @@ pub(crate) fn write<'a>(out: &mut Vec<u8>, records: impl IntoIterator<Item = Vec
         .from_writer(out);
     for record in records {
         // Writing to memory cannot fail.
-        let _ = writer.write_record(record.iter().map(|cell| guard(cell)).map(|cell| cell.into_owned()));
+        let _ = writer.write_record(record.iter().map(|cell| guard(cell).into_owned()));
     }
     let _ = writer.flush();
 }
