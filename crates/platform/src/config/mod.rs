@@ -2,8 +2,9 @@
 //!
 //! Environment names are `GUILDHALL_<SECTION>__<KEY>`, a double underscore between the parts of the key, such as
 //! `GUILDHALL_HTTP__RATE_LIMITS__ENABLED` for `http.rate_limits.enabled`. A single underscore does where only one key
-//! can be meant (`GUILDHALL_DATABASE_URL`). With `_FILE` appended the value is read from the file of that name. All
-//! problems are reported at once, each with the place it comes from; an unknown key is one of them.
+//! can be meant (`GUILDHALL_DATABASE_URL`); in a table with names of the operator's own the name is a part like any other,
+//! in lower case. With `_FILE` appended the value is read from the file of that name. All problems are reported at once,
+//! each with the place it comes from; an unknown key is one of them.
 //!
 //! This is the only place that reads the environment; everything else receives its section.
 
@@ -195,7 +196,9 @@ impl<'a> Loader<'a> {
                     let message = self.unknown_key(&key);
                     self.problems.push(ConfigProblem::new(key, source.clone(), message));
                 }
-                (Some(child), Value::Object(inner)) if child.kind() == Kind::Section => self.merge_table(path, inner, child, source),
+                (Some(child), Value::Object(inner)) if matches!(child.kind(), Kind::Section | Kind::Map) => {
+                    self.merge_table(path, inner, child, source)
+                }
                 (Some(_), value) => self.put(&path.clone(), value, source.clone()),
             }
             path.pop();
@@ -228,10 +231,23 @@ impl<'a> Loader<'a> {
     }
 
     /// `http__listen`, or `http_listen` where only one key can be meant.
-    fn path_of_env(&self, short: &str) -> Option<Vec<&'a str>> {
+    fn path_of_env<'b>(&self, short: &'b str) -> Option<Vec<&'b str>>
+    where
+        'a: 'b,
+    {
         let exact = self.leaves.iter().find(|path| path.join("__") == short);
         let mut flat = self.leaves.iter().filter(|path| path.join("_") == short);
-        exact.or_else(|| flat.next().filter(|_| flat.next().is_none())).cloned()
+        let leaf = exact.or_else(|| flat.next().filter(|_| flat.next().is_none()));
+        leaf.cloned().or_else(|| self.path_in_map(short))
+    }
+
+    /// The path of a value inside a table with free names, where it is a value and no table.
+    fn path_in_map<'b>(&self, short: &'b str) -> Option<Vec<&'b str>> {
+        let path: Vec<&str> = short.split("__").collect();
+        let node = path
+            .iter()
+            .try_fold(self.root, |node, name| node.child(name).filter(|_| !name.is_empty()))?;
+        (!matches!(node.kind(), Kind::Section | Kind::Map)).then_some(path)
     }
 
     fn set_from_file(&mut self, path: &[&str], name: &str, file: &str) {

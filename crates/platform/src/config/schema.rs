@@ -115,6 +115,12 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// The section that each name of a table with free names holds.
+    fn named_section(self) -> Option<Node<'a>> {
+        let section = (self.kind() == Kind::Map).then(|| self.child("<name>")).flatten();
+        section.filter(|node| node.kind() == Kind::Section)
+    }
+
     pub fn item(self) -> Option<Node<'a>> {
         self.variants().into_iter().find_map(|node| node.0.get("items")).map(Node)
     }
@@ -197,7 +203,14 @@ fn section_reference(out: &mut String, path: &[&str], node: Node<'_>, defaults: 
             .and_then(|map: &Map<String, Value>| map.get(name));
         outer.or_else(|| child.0.get("default")).cloned()
     };
-    let leaves: Vec<_> = properties.iter().filter(|(_, child)| child.kind() != Kind::Section).collect();
+    let named: Vec<_> = properties
+        .iter()
+        .filter_map(|(name, child)| Some((*name, child.named_section()?)))
+        .collect();
+    let leaves: Vec<_> = properties
+        .iter()
+        .filter(|(_, child)| child.kind() != Kind::Section && child.named_section().is_none())
+        .collect();
     if !path.is_empty() {
         let _ = writeln!(out, "## `{}`\n", path.join("."));
         if !node.text("description").is_empty() {
@@ -228,5 +241,9 @@ fn section_reference(out: &mut String, path: &[&str], node: Node<'_>, defaults: 
     for (name, child) in properties.iter().filter(|(_, child)| child.kind() == Kind::Section) {
         let full: Vec<&str> = path.iter().copied().chain([*name]).collect();
         section_reference(out, &full, *child, default_of(name, *child).as_ref());
+    }
+    for (name, section) in named {
+        let full: Vec<&str> = path.iter().copied().chain([name, "<name>"]).collect();
+        section_reference(out, &full, section, None);
     }
 }

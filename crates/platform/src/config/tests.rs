@@ -294,3 +294,59 @@ fn rules_are_asked_even_when_keys_are_bad() {
         "what is said of a default in place of a bad value is left out"
     );
 }
+
+/// Something of which the operator has several, each under a name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Doors {
+    doors: BTreeMap<String, Door>,
+}
+
+/// A door.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Door {
+    /// Who lives there.
+    owner: String,
+    bells: Vec<String>,
+    key: Secret,
+}
+
+#[test]
+fn a_table_with_free_names_is_filled_from_every_source() {
+    let toml = file("[doors.front]\nowner = \"Ada\"\nkey = \"brass\"\n[doors.back]\nowner = \"Bob\"\n");
+    let secret = file("hunter2\n");
+    let path = secret.path().display().to_string();
+    let vars = env(&[
+        ("GUILDHALL_DOORS__FRONT__OWNER", "Eve"),
+        ("GUILDHALL_DOORS__BACK__KEY_FILE", &path),
+        ("GUILDHALL_DOORS__SIDE__BELLS", "one,two"),
+    ]);
+    let (config, from) = load::<Doors>(Some(toml.path()), vars, &BTreeMap::new(), |_| Vec::new()).expect("valid");
+    assert_eq!(config.doors["front"].owner, "Eve", "the environment wins over the file");
+    assert_eq!(config.doors["front"].key.expose(), "brass");
+    assert_eq!(config.doors["back"].key.expose(), "hunter2");
+    assert_eq!(config.doors["side"].bells, ["one", "two"]);
+    let printed = print(&config, &from).expect("prints");
+    assert!(
+        printed.contains("[doors.back]") && !printed.contains("hunter2") && !printed.contains("brass"),
+        "{printed}"
+    );
+    let reference = markdown_reference::<Doors>();
+    assert!(
+        reference.contains("| `doors.<name>.owner` | `GUILDHALL_DOORS__<NAME>__OWNER` | text |  | Who lives there. |"),
+        "{reference}"
+    );
+    let toml = file("[doors.front]\nowenr = \"Ada\"\n");
+    let refused = load::<Doors>(
+        Some(toml.path()),
+        env(&[("GUILDHALL_DOORS__FRONT__BELL", "x")]),
+        &BTreeMap::new(),
+        |_| Vec::new(),
+    );
+    let refused: Vec<String> = refused.expect_err("unknown keys").iter().map(ToString::to_string).collect();
+    assert!(
+        refused.len() == 2 && refused.iter().all(|line| line.contains("there is no such key")),
+        "{refused:?}"
+    );
+}
