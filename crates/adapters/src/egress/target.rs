@@ -20,6 +20,8 @@ pub(super) struct Target {
     pub path_and_query: String,
     /// For the `Host` header: without a port when it is the scheme's own.
     pub authority: String,
+    /// The operator named the origin: it may be private and speak plain http.
+    pub trusted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,8 @@ pub(super) enum TargetHost {
 }
 
 impl Target {
-    pub fn parse(text: &str, config: &EgressConfig) -> Result<Self, EgressError> {
+    /// `trusted`: origins in ASCII, `scheme://host[:port]`.
+    pub fn parse(text: &str, config: &EgressConfig, trusted: &[String]) -> Result<Self, EgressError> {
         if text.len() > MAX_URL_CHARS {
             return Err(EgressError::Url("it is too long"));
         }
@@ -40,9 +43,10 @@ impl Target {
             return Err(EgressError::Url("it holds spaces or control characters"));
         }
         let url = Url::parse(text).map_err(|_| EgressError::Url("it cannot be read"))?;
+        let trusted = trusted.contains(&url.origin().ascii_serialization());
         let tls = match url.scheme() {
             "https" => true,
-            "http" if config.allow_http => false,
+            "http" if config.allow_http || trusted => false,
             "http" => return Err(EgressError::Insecure),
             _ => return Err(EgressError::Url("its scheme is not https")),
         };
@@ -59,7 +63,7 @@ impl Target {
             None => return Err(EgressError::Url("it names no host")),
         };
         let port = url.port_or_known_default().ok_or(EgressError::Url("it names no port"))?;
-        if !config.ports.contains(&port) {
+        if !trusted && !config.ports.contains(&port) {
             return Err(EgressError::Port(port));
         }
         let name = url.host_str().unwrap_or_default();
@@ -75,6 +79,7 @@ impl Target {
                 Some(port) => format!("{name}:{port}"),
                 None => name.to_owned(),
             },
+            trusted,
         })
     }
 }
@@ -84,7 +89,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Target, EgressError> {
-        Target::parse(text, &EgressConfig::default())
+        Target::parse(text, &EgressConfig::default(), &[])
     }
 
     #[test]
@@ -147,6 +152,24 @@ mod tests {
             allow_http: true,
             ..EgressConfig::default()
         };
-        assert!(!Target::parse("http://example.com/", &plain).unwrap().tls);
+        assert!(!Target::parse("http://example.com/", &plain, &[]).unwrap().tls);
+    }
+
+    #[test]
+    fn sec_28_a_trusted_origin_is_that_origin_and_no_other() {
+        let trusted = ["http://127.0.0.1:9000".to_owned(), "https://id.internal".to_owned()];
+        let is_trusted = |text: &str| Target::parse(text, &EgressConfig::default(), &trusted).map(|target| target.trusted);
+        assert_eq!(is_trusted("http://127.0.0.1:9000/keys?a=b"), Ok(true));
+        assert_eq!(is_trusted("https://ID.internal:443/"), Ok(true));
+        assert_eq!(is_trusted("https://id.internal:8443/"), Ok(false));
+        assert_eq!(is_trusted("https://127.0.0.1:443/"), Ok(false));
+        for other in [
+            "http://127.0.0.1:9001/",
+            "http://127.0.0.1/",
+            "http://id.internal/",
+            "https://127.0.0.1:9000/",
+        ] {
+            assert!(is_trusted(other).is_err(), "{other}");
+        }
     }
 }
