@@ -99,6 +99,11 @@ const LINES: &[(u8, &str, &str)] = &[
         "ASVS 6.4.3, 6.5.1-6.5.5",
     ),
     (
+        20,
+        "Sign-in at a provider: code with PKCE S256, exact redirect URIs, state, nonce and `iss`; every claim and the algorithm of the ID token checked; good once, in the browser that began it; people are known by issuer and subject, and joined by address only where both sides have proven it",
+        "OpenID Connect Core 3.1, RFC 9207, RFC 9700, ASVS 10.5",
+    ),
+    (
         21,
         "Denied by default in the service layer; ids in bodies are checked like ids in paths; foreign objects answer 404",
         "ASVS 8.1.1-8.3.1",
@@ -169,7 +174,7 @@ fn render(tests: &BTreeMap<u8, Vec<String>>) -> String {
             .map_or_else(|| "**none yet**".to_owned(), |tests| tests.join(", "));
         let _ = writeln!(text, "| {number} | {line} | {source} | {proofs} |");
     }
-    text.push_str("\nLines 19 and 20 (passkeys, OpenID Connect) come with those features.\n");
+    text.push_str("\nLine 19 (passkeys) comes with that feature.\n");
     text
 }
 

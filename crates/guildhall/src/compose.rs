@@ -205,7 +205,7 @@ impl App {
             &installation_secret,
             late_workspaces.clone(),
             mailer.clone(),
-        );
+        )?;
         let workspaces = WorkspacesService::new(
             databases.workspaces.clone(),
             workspaces::Config {
@@ -434,8 +434,10 @@ fn build_identity(
     installation_secret: &[u8; 32],
     workspaces: Arc<LateWorkspaces>,
     mailer: Arc<dyn Mailer>,
-) -> Arc<IdentityService> {
-    IdentityService::new(
+) -> Result<Arc<IdentityService>> {
+    // A client of its own: what the operator opens for providers stays shut for what users name.
+    let egress = EgressClient::new(&config.egress)?.trusting(&config.identity.oidc.private_origins);
+    Ok(IdentityService::new(
         databases.identity.clone(),
         config.identity.clone(),
         identity::Installation {
@@ -445,7 +447,8 @@ fn build_identity(
         toolkit.clone(),
         workspaces,
         mailer,
-    )
+        Arc::new(egress),
+    ))
 }
 
 /// identity alone, on migrated databases, for the command line.
@@ -459,14 +462,7 @@ pub async fn identity_for_cli(config: &Config) -> Result<Arc<IdentityService>> {
         signals: Signals::default(),
     };
     let (mailer, _) = mailer(config, None, &toolkit)?;
-    Ok(build_identity(
-        config,
-        &databases,
-        &toolkit,
-        &installation_secret,
-        Arc::default(),
-        mailer,
-    ))
+    build_identity(config, &databases, &toolkit, &installation_secret, Arc::default(), mailer)
 }
 
 type Mailing = (Arc<dyn Mailer>, Option<Arc<DevMailbox>>);

@@ -71,6 +71,8 @@ id_type!(
     SessionId,
     /// A credential of a program that acts for a person.
     ApiKeyId,
+    /// The account of a person at a sign-in provider.
+    ExternalIdentityId,
     /// A tenant.
     WorkspaceId,
     ProjectId,

@@ -1,11 +1,15 @@
 //! The `[identity]` section.
 
+mod oidc;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use platform::config::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use oidc::{IdTokenAlgorithm, OidcConfig, OidcProvider};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +78,8 @@ pub struct Config {
     pub throttle: ThrottleConfig,
     /// Keys for programs.
     pub api_keys: ApiKeyConfig,
+    /// Sign-in by OpenID Connect.
+    pub oidc: OidcConfig,
 }
 
 /// Keys for programs.
@@ -155,6 +161,7 @@ impl Default for Config {
             password: PasswordConfig::default(),
             throttle: ThrottleConfig::default(),
             api_keys: ApiKeyConfig::default(),
+            oidc: OidcConfig::default(),
         }
     }
 }
@@ -237,6 +244,7 @@ impl Config {
         problems.extend(self.api_keys.validate());
         problems.extend(self.password.validate());
         problems.extend(self.throttle.validate());
+        problems.extend(self.oidc.validate());
         problems
     }
 

@@ -56,18 +56,59 @@ pub(crate) enum IdentityError {
     ApiKeyNotFound,
     #[error("You have as many API keys as one can have; revoke one first.")]
     TooManyApiKeys,
+    #[error("There is no such sign-in provider.")]
+    ProviderNotFound,
+    #[error("The sign-in provider does not answer as it must right now; try again shortly.")]
+    ProviderUnavailable,
+    /// Unknown, expired, finished, of another browser or of another provider: one answer for all.
+    #[error("The sign-in took too long, was finished already, or was begun in another browser; start again.")]
+    FlowInvalid,
+    #[error("The sign-in provider refused; start again.")]
+    ProviderRefused,
+    /// Which check it failed stands in the log.
+    #[error("The answer of the sign-in provider cannot be trusted; start again.")]
+    ProviderAnswerInvalid,
+    /// Says nothing of accounts: anybody may claim any address.
+    #[error("The sign-in provider does not vouch for an e-mail address of yours. Sign in another way and link it in your profile.")]
+    AddressNotVouchedFor,
+    /// Only told to whom the address belongs.
+    #[error("An account with your e-mail address exists. Sign in to it and link the provider in your profile.")]
+    LinkFirst,
+    #[error("Your account cannot be used; ask the administrator of the installation.")]
+    AccountUnavailable,
+    #[error("This account of the provider is linked to another person.")]
+    LinkedElsewhere,
+    #[error("You have linked as many accounts of providers as one can; unlink one first.")]
+    TooManyExternalIdentities,
+    #[error("It is your only way to sign in; set a password or link another one first.")]
+    LastWayIn,
+    #[error("No such linked account.")]
+    ExternalIdentityNotFound,
+    #[error("You signed in too long ago for this; sign in again.")]
+    SignInNotRecent,
 }
 
 impl IdentityError {
     const fn kind(self) -> ErrorKind {
         match self {
-            Self::InvalidCredentials | Self::RefreshInvalid | Self::RefreshMissing | Self::ChallengeInvalid | Self::CodeWrong => {
-                ErrorKind::Unauthenticated
-            }
-            Self::EmailUnverified | Self::RegistrationClosed | Self::InvitationRequired | Self::SetupCodeInvalid | Self::AdminOnly => {
-                ErrorKind::Forbidden
-            }
+            Self::InvalidCredentials
+            | Self::RefreshInvalid
+            | Self::RefreshMissing
+            | Self::ChallengeInvalid
+            | Self::CodeWrong
+            | Self::FlowInvalid
+            | Self::ProviderRefused
+            | Self::ProviderAnswerInvalid => ErrorKind::Unauthenticated,
+            Self::EmailUnverified
+            | Self::RegistrationClosed
+            | Self::InvitationRequired
+            | Self::SetupCodeInvalid
+            | Self::AdminOnly
+            | Self::AddressNotVouchedFor
+            | Self::AccountUnavailable
+            | Self::SignInNotRecent => ErrorKind::Forbidden,
             Self::Throttled(_) => ErrorKind::RateLimited,
+            Self::ProviderUnavailable => ErrorKind::Unavailable,
             Self::EmailTaken
             | Self::SetupDone
             | Self::UserDeleted
@@ -75,9 +116,15 @@ impl IdentityError {
             | Self::TooManyApiKeys
             | Self::SecondFactorOn
             | Self::SecondFactorOff
-            | Self::SecondFactorNotBegun => ErrorKind::Conflict,
+            | Self::SecondFactorNotBegun
+            | Self::LinkFirst
+            | Self::LinkedElsewhere
+            | Self::TooManyExternalIdentities
+            | Self::LastWayIn => ErrorKind::Conflict,
             Self::LinkInvalid => ErrorKind::Gone,
-            Self::UserNotFound | Self::SessionNotFound | Self::ApiKeyNotFound => ErrorKind::NotFound,
+            Self::UserNotFound | Self::SessionNotFound | Self::ApiKeyNotFound | Self::ProviderNotFound | Self::ExternalIdentityNotFound => {
+                ErrorKind::NotFound
+            }
         }
     }
 
@@ -106,6 +153,19 @@ impl IdentityError {
             Self::CodeWrong => "identity.second_factor.code_wrong",
             Self::ApiKeyNotFound => "identity.api_key.not_found",
             Self::TooManyApiKeys => "identity.api_key.too_many",
+            Self::ProviderNotFound => "identity.oidc.provider_not_found",
+            Self::ProviderUnavailable => "identity.oidc.provider_unavailable",
+            Self::FlowInvalid => "identity.oidc.flow_invalid",
+            Self::ProviderRefused => "identity.oidc.refused",
+            Self::ProviderAnswerInvalid => "identity.oidc.answer_invalid",
+            Self::AddressNotVouchedFor => "identity.oidc.email_unverified",
+            Self::LinkFirst => "identity.oidc.link_first",
+            Self::AccountUnavailable => "identity.oidc.account_unavailable",
+            Self::LinkedElsewhere => "identity.oidc.linked_elsewhere",
+            Self::TooManyExternalIdentities => "identity.oidc.too_many",
+            Self::LastWayIn => "identity.oidc.last_way_in",
+            Self::ExternalIdentityNotFound => "identity.oidc.not_found",
+            Self::SignInNotRecent => "identity.sign_in.not_recent",
         }
     }
 }
@@ -115,6 +175,7 @@ impl From<IdentityError> for Error {
         let public = Self::new(error.kind(), error.code(), error.to_string());
         match error {
             IdentityError::Throttled(wait) => public.with_retry_after(wait),
+            IdentityError::ProviderUnavailable => public.with_retry_after(Duration::from_secs(10)),
             _ => public,
         }
     }

@@ -82,6 +82,7 @@ impl IdentityService {
         let mut unit = Unit::new(&self.system("identity.clean_up"));
         store::mail_tokens::delete_expired(&mut unit, now);
         store::second_factors::delete_expired_challenges(&mut unit, now);
+        store::external_identities::delete_expired_flows(&mut unit, now);
         store::api_keys::delete_expired(&mut unit, now.minus(KEEP_KEYS));
         store::throttles::delete_old(&mut unit, now.minus(KEEP_FAILURES));
         self.db.apply(unit).await?;

@@ -6,6 +6,8 @@
 //! - What lies in the database lets nobody in: passwords are Argon2id, tokens HMAC-SHA-256; the key of that, signing keys and
 //!   the set-up code are derived from the installation secret, which lies elsewhere.
 //! - An access token says who, never what they may do. Every request asks whether its session is still live.
+//! - People of other providers are known by issuer and subject, never by address; the provider's word replaces the
+//!   password and nothing else.
 //! - Where verification is required, answers, writes and work are the same for known and unknown addresses; mails are
 //!   decided on later, by the due handler.
 //!
@@ -36,14 +38,23 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::jobs::{CleanUp, FlushKeyUses, RotateKeys, SendMail};
 
 pub use crate::http::DISCLOSED;
-pub use config::{ApiKeyConfig, Config, EmailVerification, PasswordConfig, Registration, SigningAlgorithm, ThrottleConfig};
+pub use config::{
+    ApiKeyConfig, Config, EmailVerification, IdTokenAlgorithm, OidcConfig, OidcProvider, PasswordConfig, Registration, SigningAlgorithm,
+    ThrottleConfig,
+};
 pub use service::{CreateUser, CreatedUser, IdentityService, Installation};
 pub use store::checks::CHECKS;
 
 /// The database of identity.
 pub const SCHEMA: platform::db::Schema = platform::db::Schema {
     service: "identity",
-    migrations: platform::migrations!["0001_init", "0002_signing_algorithm", "0003_api_keys", "0004_second_factor"],
+    migrations: platform::migrations![
+        "0001_init",
+        "0002_signing_algorithm",
+        "0003_api_keys",
+        "0004_second_factor",
+        "0005_external_identities"
+    ],
     unique_rules: &[platform::db::UniqueRule {
         constraint: "users_email_key",
         columns: "users.email",

@@ -2,6 +2,8 @@
 
 pub(crate) mod api_key;
 pub(crate) mod email;
+pub(crate) mod external_identity;
+pub(crate) mod oidc;
 pub(crate) mod password;
 pub(crate) mod profile;
 pub(crate) mod second_factor;

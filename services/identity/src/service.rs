@@ -4,8 +4,10 @@ mod accounts;
 mod administration;
 mod api_keys;
 mod audit;
+mod external_identities;
 mod hashing;
 mod mails;
+mod oidc;
 mod passwords;
 mod registration;
 mod second_factor;
@@ -24,6 +26,7 @@ use contracts::workspaces::Workspaces;
 use kernel::ids::UserId;
 use kernel::{Result, Timestamp};
 use platform::db::{Db, Unit};
+use platform::egress::Egress;
 use platform::mail::Mailer;
 use platform::seal::SealKey;
 use platform::signals::Signal;
@@ -41,7 +44,9 @@ pub(crate) use administration::ListUsers;
 pub use administration::{CreateUser, CreatedUser};
 pub(crate) use api_keys::CreateApiKey;
 pub(crate) use audit::audit;
+pub(crate) use external_identities::StepUp;
 pub(crate) use mails::MailJob;
+pub(crate) use oidc::{Answer, Begin, Begun, Finished};
 pub(crate) use passwords::ChangePassword;
 pub(crate) use registration::{Register, Registered};
 pub(crate) use second_factor::{CHALLENGE_LIFE, SignInStep};
@@ -74,10 +79,12 @@ pub struct IdentityService {
     signer: signing::Signer,
     throttle: throttling::Throttle,
     key_uses: api_keys::KeyUses,
+    providers: oidc::Providers,
 }
 
 impl IdentityService {
-    /// `workspaces` is asked where registration needs an invitation and before an account is deleted.
+    /// `workspaces` is asked where registration needs an invitation and before an account is deleted; `egress` calls sign-in
+    /// providers and nothing else.
     pub fn new(
         db: Db,
         config: Config,
@@ -85,6 +92,7 @@ impl IdentityService {
         toolkit: Toolkit,
         workspaces: Arc<dyn Workspaces>,
         mailer: Arc<dyn Mailer>,
+        egress: Arc<dyn Egress>,
     ) -> Arc<Self> {
         let keyring = Keyring::derive(&installation.secret);
         Arc::new(Self {
@@ -93,6 +101,7 @@ impl IdentityService {
             signer: signing::Signer::default(),
             throttle: throttling::Throttle::new(&config.throttle),
             key_uses: api_keys::KeyUses::default(),
+            providers: oidc::Providers::new(&config.oidc, egress),
             public_url: installation.public_url.trim_end_matches('/').to_owned(),
             seal: SealKey::new(keyring.seal),
             keyring,

@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod checks;
+pub(crate) mod external_identities;
 pub(crate) mod keys;
 pub(crate) mod mail_tokens;
 pub(crate) mod second_factors;

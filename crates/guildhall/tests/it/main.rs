@@ -24,6 +24,7 @@ mod mcp;
 mod notifications_events;
 mod notifications_inbox;
 mod notifications_subscriptions;
+mod oidc;
 mod outbox;
 mod process;
 mod races;

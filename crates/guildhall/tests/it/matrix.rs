@@ -7,6 +7,9 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use testkit::oidc::FakeProvider;
+
+use crate::oidc;
 use crate::support::{Answer, Client, PASSWORD, TestApp, eventually, join};
 
 /// The least that a caller must be.
@@ -110,6 +113,14 @@ fn account_rows() -> Vec<Row> {
         row("POST", "/v1/me/second-factor/confirmation", Pending).body(json!({ "code": "287082" })),
         row("POST", "/v1/me/second-factor/recovery-codes", Pending).body(json!({ "current_password": PASSWORD, "code": "287082" })),
         row("DELETE", "/v1/me/second-factor", Pending).body(json!({ "current_password": PASSWORD, "code": "287082" })),
+        row("GET", "/v1/auth/oidc/providers", Public),
+        row("GET", "/v1/auth/oidc/{provider}/authorization", Public),
+        row("POST", "/v1/auth/oidc/{provider}/authorization", Public).body(json!({})),
+        row("GET", "/v1/auth/oidc/{provider}/callback", Public),
+        row("POST", "/v1/auth/oidc/{provider}/callback", Public).body(json!({})),
+        row("GET", "/v1/me/external-identities", SignedIn),
+        row("POST", "/v1/me/external-identities", SignedIn).body(json!({ "provider": "corp", "current_password": PASSWORD })),
+        row("DELETE", "/v1/me/external-identities/{external_identity_id}", Own).body(password.clone()),
         row("GET", "/v1/api-keys", SignedIn),
         row("POST", "/v1/api-keys", SignedIn).body(json!({ "name": "Program", "scopes": ["tasks:read"], "current_password": PASSWORD })),
         row("GET", "/v1/api-keys/{key_id}", Own),
@@ -302,7 +313,7 @@ struct World {
 }
 
 impl World {
-    async fn new(app: &TestApp, number: usize) -> Self {
+    async fn new(app: &TestApp, provider: &FakeProvider, number: usize) -> Self {
         let person = async |role: &str| app.register(&format!("{role}{number}")).await;
         let (owner, collaborator) = (person("owner").await, person("collaborator").await);
         let (viewer, stranger) = (person("viewer").await, person("stranger").await);
@@ -359,9 +370,12 @@ impl World {
         .await;
         let body = json!({ "name": "Program", "scopes": ["tasks:read"], "current_password": PASSWORD });
         let api_key = viewer.post("/v1/api-keys", body).await.expect(StatusCode::CREATED);
+        let linked = oidc::link(&viewer, provider, &format!("viewer-{number}")).await;
         let sessions = viewer.get("/v1/sessions").await.expect(StatusCode::OK);
         let ids = vec![
             ("key_id", api_key.id()),
+            ("external_identity", linked.id()),
+            ("provider", "corp".to_owned()),
             ("session", sessions.items()[0]["id"].as_str().expect("an id").to_owned()),
             ("workspace", workspace),
             ("project", project),
@@ -469,19 +483,20 @@ async fn every_route_has_its_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
-    let app = TestApp::start().await;
+    let provider = FakeProvider::serve().await;
+    let app = TestApp::start_with(|config| oidc::configure(config, &[("corp", &provider)])).await;
     let administrator = app.administrator().await;
     // Reading changes nothing, so those rows share a world.
-    let library = World::new(&app, usize::MAX).await;
+    let library = World::new(&app, &provider, usize::MAX).await;
     let rows = rows();
     let findings: Vec<String> = stream::iter(rows.iter().enumerate())
         .map(|(number, row)| {
-            let (app, administrator, library) = (&app, &administrator, &library);
+            let (app, provider, administrator, library) = (&app, &provider, &administrator, &library);
             async move {
                 if row.method == "GET" {
                     return findings_of(row, library, &app.anonymous(), administrator).await;
                 }
-                let own = World::new(app, number).await;
+                let own = World::new(app, provider, number).await;
                 findings_of(row, &own, &app.anonymous(), administrator).await
             }
         })

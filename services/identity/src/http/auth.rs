@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<IdentityService>> {
 /// Where the refresh token goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Delivery {
+pub(super) enum Delivery {
     /// Into the answer, for programs.
     #[default]
     Body,
@@ -86,9 +86,10 @@ struct SignInRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SecondFactorRequest {
-    /// From `POST /v1/auth/sign-in`.
-    #[schema(value_type = String, min_length = 1, max_length = 200)]
-    second_factor_token: SecretString,
+    /// From `POST /v1/auth/sign-in`. Absent: the cookie is used that a sign-in at a provider has left, and the refresh token comes
+    /// as a cookie too.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    second_factor_token: Option<SecretString>,
     /// Six digits from the app, or a recovery code.
     #[schema(value_type = String, min_length = 1, max_length = 40)]
     code: SecretString,
@@ -126,7 +127,7 @@ struct RefreshRequest {
 
 /// A new session, or a refreshed one.
 #[derive(Serialize, ToSchema)]
-struct TokenResponse {
+pub(super) struct TokenResponse {
     user: UserView,
     session_id: SessionId,
     /// JWT (RFC 9068) for `Authorization: Bearer`.
@@ -145,7 +146,7 @@ struct TokenResponse {
 
 /// The password was right; a code of the second factor is needed to go on.
 #[derive(Serialize, ToSchema)]
-struct SecondFactorNeeded {
+pub(super) struct SecondFactorNeeded {
     /// For `POST /v1/auth/second-factor`, once. It is no access token.
     #[schema(example = "ghm_4oXq...")]
     second_factor_token: String,
@@ -161,7 +162,7 @@ struct MailSent {
     detail: &'static str,
 }
 
-fn render(status: StatusCode, signed_in: &SignedIn, delivery: Delivery, now: Timestamp) -> Response {
+pub(super) fn render(status: StatusCode, signed_in: &SignedIn, delivery: Delivery, now: Timestamp) -> Response {
     let expires_at = signed_in.session.idle_expires_at;
     let in_body = (delivery == Delivery::Body).then(|| signed_in.refresh.expose_secret().to_owned());
     let body = axum::Json(TokenResponse {
@@ -180,7 +181,7 @@ fn render(status: StatusCode, signed_in: &SignedIn, delivery: Delivery, now: Tim
 }
 
 /// A cookie is only set for pages that may use it: otherwise another site could sign a person into an account of its own.
-fn check_delivery(service: &IdentityService, headers: &HeaderMap, delivery: Delivery) -> Result<()> {
+pub(super) fn check_delivery(service: &IdentityService, headers: &HeaderMap, delivery: Delivery) -> Result<()> {
     match delivery {
         Delivery::Body => Ok(()),
         Delivery::Cookie => cookie::check_origin(service, headers),
@@ -249,14 +250,16 @@ async fn sign_in(
     Bounds::default().email(&body.email).password("/password", &body.password).check()?;
     Ok(match service.sign_in(&caller, &body.email, &body.password).await? {
         SignInStep::SignedIn(signed_in) => render(StatusCode::OK, &signed_in, body.delivery, caller.now),
-        SignInStep::SecondFactor(token) => {
-            let body = SecondFactorNeeded {
-                second_factor_token: token.expose_secret().to_owned(),
-                expires_in: CHALLENGE_LIFE.as_secs(),
-            };
-            (StatusCode::ACCEPTED, axum::Json(body)).into_response()
-        }
+        SignInStep::SecondFactor(token) => second_factor_needed(&token),
     })
+}
+
+pub(super) fn second_factor_needed(token: &SecretString) -> Response {
+    let body = SecondFactorNeeded {
+        second_factor_token: token.expose_secret().to_owned(),
+        expires_in: CHALLENGE_LIFE.as_secs(),
+    };
+    (StatusCode::ACCEPTED, axum::Json(body)).into_response()
 }
 
 /// Finish a sign-in with the second factor
@@ -273,10 +276,20 @@ async fn second_factor(
     headers: HeaderMap,
     Body(body): Body<SecondFactorRequest>,
 ) -> Result<Response, Problem> {
+    let Some(token) = &body.second_factor_token else {
+        Bounds::default().code(&body.code).check()?;
+        let token = cookie::CHALLENGE
+            .read(&headers)
+            .ok_or_else(|| Error::from(IdentityError::ChallengeInvalid))?;
+        cookie::check_origin(&service, &headers)?;
+        let signed_in = service.finish_challenge(&caller, &token, &body.code).await?;
+        let answer = render(StatusCode::OK, &signed_in, Delivery::Cookie, caller.now);
+        return Ok((cookie::CHALLENGE.clear(), answer).into_response());
+    };
     check_delivery(&service, &headers, body.delivery)?;
-    let bounds = Bounds::default().token("/second_factor_token", &body.second_factor_token);
+    let bounds = Bounds::default().token("/second_factor_token", token);
     bounds.code(&body.code).check()?;
-    let signed_in = service.finish_challenge(&caller, &body.second_factor_token, &body.code).await?;
+    let signed_in = service.finish_challenge(&caller, token, &body.code).await?;
     Ok(render(StatusCode::OK, &signed_in, body.delivery, caller.now))
 }
 

@@ -1,4 +1,6 @@
-//! The refresh token as a browser holds it: where no script can read it and no other site can send it.
+//! Secrets as a browser holds them: where no script can read them and no other site can send them.
+
+use std::time::Duration;
 
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::header::{COOKIE, SET_COOKIE};
@@ -9,32 +11,73 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::service::IdentityService;
 
-/// `__Host-` makes the browser itself demand Secure, Path=/ and no Domain (RFC 6265bis, section 4.1.3.2).
-const NAME: &str = "__Host-refresh";
-const ATTRIBUTES: &str = "HttpOnly; Secure; SameSite=Strict; Path=/";
-
-/// The token in the request's cookies.
-pub(super) fn read(headers: &HeaderMap) -> Option<SecretString> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, value)| *name == NAME && !value.is_empty())
-        .map(|(_, value)| SecretString::from(value))
+/// A cookie of ours. `__Host-` in its name makes the browser itself demand Secure, Path=/ and no Domain (RFC 6265bis, section
+/// 4.1.3.2).
+pub(super) struct Cookie {
+    name: &'static str,
+    same_site: &'static str,
 }
 
-pub(super) fn set(token: &SecretString, expires_at: Timestamp, now: Timestamp) -> AppendHeaders<[(HeaderName, String); 1]> {
-    let max_age = expires_at.since(now).as_secs();
-    AppendHeaders([(
-        SET_COOKIE,
-        format!("{NAME}={}; Max-Age={max_age}; {ATTRIBUTES}", token.expose_secret()),
-    )])
+pub(super) type SetCookie = AppendHeaders<[(HeaderName, String); 1]>;
+
+const REFRESH: Cookie = Cookie {
+    name: "__Host-refresh",
+    same_site: "Strict",
+};
+
+/// A sign-in under way at a provider. The browser must send it when the provider sends the person back, which is a
+/// navigation from another site.
+pub(super) const FLOW: Cookie = Cookie {
+    name: "__Host-oidc",
+    same_site: "Lax",
+};
+
+/// A sign-in that waits for its second factor.
+pub(super) const CHALLENGE: Cookie = Cookie {
+    name: "__Host-second-factor",
+    same_site: "Strict",
+};
+
+impl Cookie {
+    pub(super) fn read(&self, headers: &HeaderMap) -> Option<SecretString> {
+        headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, value)| *name == self.name && !value.is_empty())
+            .map(|(_, value)| SecretString::from(value))
+    }
+
+    pub(super) fn set(&self, secret: &SecretString, max_age: Duration) -> SetCookie {
+        self.header(secret.expose_secret(), max_age.as_secs())
+    }
+
+    pub(super) fn clear(&self) -> SetCookie {
+        self.header("", 0)
+    }
+
+    fn header(&self, value: &str, max_age: u64) -> SetCookie {
+        let Self { name, same_site } = self;
+        AppendHeaders([(
+            SET_COOKIE,
+            format!("{name}={value}; Max-Age={max_age}; HttpOnly; Secure; SameSite={same_site}; Path=/"),
+        )])
+    }
+}
+
+/// The refresh token in the request's cookies.
+pub(super) fn read(headers: &HeaderMap) -> Option<SecretString> {
+    REFRESH.read(headers)
+}
+
+pub(super) fn set(token: &SecretString, expires_at: Timestamp, now: Timestamp) -> SetCookie {
+    REFRESH.set(token, expires_at.since(now))
 }
 
 pub(super) fn clear(response: impl IntoResponse) -> Response {
-    (AppendHeaders([(SET_COOKIE, format!("{NAME}=; Max-Age=0; {ATTRIBUTES}"))]), response).into_response()
+    (REFRESH.clear(), response).into_response()
 }
 
 /// 403 unless a page of ours asks. Everything that reads or sets the cookie comes through here.
@@ -69,6 +112,8 @@ mod tests {
         request.append(COOKIE, HeaderValue::from_static("x=y; __Host-refresh=ghr_abc"));
         assert_eq!(read(&request).unwrap().expose_secret(), "ghr_abc");
         assert!(read(&HeaderMap::new()).is_none());
+        let [(_, text)] = FLOW.clear().0;
+        assert_eq!(text, "__Host-oidc=; Max-Age=0; HttpOnly; Secure; SameSite=Lax; Path=/");
     }
 
     #[test]

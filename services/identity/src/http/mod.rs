@@ -1,10 +1,13 @@
 //! Routes: parse, call the service, render.
 
 mod api_keys;
+mod arrival;
 mod auth;
 mod cookie;
+mod external_identities;
 mod keys;
 mod me;
+mod oidc;
 mod pages;
 mod recovery;
 mod second_factor;
@@ -38,14 +41,17 @@ type Service = axum::extract::State<Arc<IdentityService>>;
 pub(crate) fn routes(service: Arc<IdentityService>) -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(auth::routes())
+        .merge(oidc::routes())
         .merge(recovery::routes())
         .merge(me::routes())
         .merge(second_factor::routes())
+        .merge(external_identities::routes())
         .merge(sessions::routes())
         .merge(api_keys::routes())
         .merge(users::routes())
         .merge(keys::routes())
         .merge(pages::routes())
+        .merge(arrival::routes())
         .with_state(service)
 }
 

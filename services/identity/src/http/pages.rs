@@ -114,7 +114,7 @@ async fn forgot(State(service): Service, Visitor(caller): Visitor, bytes: Bytes)
     }
 }
 
-fn refused(title: &str, error: &kernel::Error) -> Response {
+pub(super) fn refused(title: &str, error: &kernel::Error) -> Response {
     let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status.is_server_error() {
         tracing::error!(%error, cause = ?error.cause, "account page failed");
@@ -137,7 +137,7 @@ fn refused(title: &str, error: &kernel::Error) -> Response {
     )
 }
 
-fn page(status: StatusCode, title: &str, body: &str) -> Response {
+pub(super) fn page(status: StatusCode, title: &str, body: &str) -> Response {
     let html = format!(
         r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title} · Guildhall</title></head>
 <body><main><h1>{title}</h1>{body}</main></body></html>"#
@@ -145,7 +145,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
     (status, [(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-store")], Html(html)).into_response()
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -187,6 +187,7 @@ impl IdentityService {
             store::sessions::erase_traces(&mut unit, user.id);
             store::api_keys::delete_of_user(&mut unit, user.id);
             store::second_factors::delete_of_user(&mut unit, user.id);
+            store::external_identities::delete_of_user(&mut unit, user.id);
         }
         unit.emit(&UserDeactivated {
             user_id: user.id,

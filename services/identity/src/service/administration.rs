@@ -200,7 +200,7 @@ impl IdentityService {
         let user = User {
             email_verified: true,
             instance_admin: command.instance_admin,
-            ..self.new_user(&caller, valid, hash)
+            ..self.new_user(&caller, valid, Some(hash))
         };
         let mut unit = Unit::new(&caller);
         Self::insert_user(&mut unit, &user);

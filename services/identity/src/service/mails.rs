@@ -70,6 +70,12 @@ pub(crate) enum MailJob {
         user_id: UserId,
         on: bool,
     },
+    ExternalIdentity {
+        user_id: UserId,
+        /// As people know it.
+        provider: String,
+        linked: bool,
+    },
 }
 
 fn nonce() -> String {
@@ -128,7 +134,8 @@ impl MailJob {
             | Self::PasswordChanged { .. }
             | Self::Deactivated { .. }
             | Self::ApiKeyMade { .. }
-            | Self::SecondFactor { .. } => None,
+            | Self::SecondFactor { .. }
+            | Self::ExternalIdentity { .. } => None,
         }
     }
 }
@@ -210,6 +217,25 @@ impl IdentityService {
                     let text = format!(
                         "{subject} for your account.\n\nIf it was not you, choose a new password at once and tell the \
                          administrator of the installation:\n{}/account/forgot-password",
+                        self.public_url
+                    );
+                    mail(item, email, subject, text)
+                }))
+            }
+            MailJob::ExternalIdentity { user_id, provider, linked } => {
+                let user = store::users::find(&self.db, *user_id).await?;
+                Ok(user.and_then(|user| user.email).map(|email| {
+                    let (subject, text) = if *linked {
+                        (
+                            "A way to sign in was added",
+                            format!("You can now sign in to your account with {provider}."),
+                        )
+                    } else {
+                        ("A way to sign in was removed", format!("{provider} no longer opens your account."))
+                    };
+                    let text = format!(
+                        "{text}\n\nIf it was not you, look at the linked accounts in your profile, choose a new password at once and tell \
+                         the administrator of the installation:\n{}/account/forgot-password",
                         self.public_url
                     );
                     mail(item, email, subject, text)

@@ -39,22 +39,23 @@ pub(crate) enum Registered {
 #[derive(Debug)]
 pub(super) struct Valid {
     pub(super) email: EmailAddress,
-    name: String,
-    time_zone: String,
-    locale: String,
+    pub(super) name: String,
+    pub(super) time_zone: String,
+    pub(super) locale: String,
 }
 
 impl IdentityService {
     pub(crate) async fn register(&self, caller: &Caller, command: Register) -> Result<Registered> {
         let caller = without_idempotency(caller);
         let valid = self.validate_registration(&command)?;
-        self.check_registration_open(&caller, &command, &valid.email).await?;
+        let invitation = command.invitation_token.as_ref();
+        self.check_registration_open(&caller, invitation, &valid.email).await?;
         // Hashed in every case, so that a known address takes as long as an unknown one.
         let hash = self.hasher.hash(&command.password).await?;
         let known = store::users::find_by_email(&self.db, valid.email.as_str()).await?;
         if self.config.verification_required() {
             // Also for an address that is known: whether a link is spent must not tell.
-            let id = self.claim_invitation(&caller, &command, &valid.email, known.as_ref()).await?;
+            let id = self.claim_invitation(&caller, invitation, &valid.email, known.as_ref()).await?;
             self.register_quietly(&caller, valid, hash, known, id).await?;
             return Ok(Registered::MailSent);
         }
@@ -63,8 +64,8 @@ impl IdentityService {
             return Err(email_taken());
         }
         let user = User {
-            id: self.claim_invitation(&caller, &command, &valid.email, None).await?,
-            ..self.new_user(&caller, valid, hash)
+            id: self.claim_invitation(&caller, invitation, &valid.email, None).await?,
+            ..self.new_user(&caller, valid, Some(hash))
         };
         let mut unit = Unit::new(&caller);
         Self::insert_user(&mut unit, &user);
@@ -106,12 +107,17 @@ impl IdentityService {
         }
     }
 
-    async fn check_registration_open(&self, caller: &Caller, command: &Register, email: &EmailAddress) -> Result<()> {
+    pub(super) async fn check_registration_open(
+        &self,
+        caller: &Caller,
+        invitation: Option<&SecretString>,
+        email: &EmailAddress,
+    ) -> Result<()> {
         match self.config.registration {
             Registration::Open => Ok(()),
             Registration::Closed => Err(IdentityError::RegistrationClosed.into()),
             Registration::Invite => {
-                let Some(token) = &command.invitation_token else {
+                let Some(token) = invitation else {
                     return Err(IdentityError::InvitationRequired.into());
                 };
                 let request = CheckInvitation {
@@ -130,9 +136,15 @@ impl IdentityService {
 
     /// The id of the account to be made, after the invitation it needs was spent on it. That comes before the account: a
     /// failure in between costs the same address nothing, and another one a few minutes' wait.
-    async fn claim_invitation(&self, caller: &Caller, command: &Register, email: &EmailAddress, known: Option<&User>) -> Result<UserId> {
+    pub(super) async fn claim_invitation(
+        &self,
+        caller: &Caller,
+        invitation: Option<&SecretString>,
+        email: &EmailAddress,
+        known: Option<&User>,
+    ) -> Result<UserId> {
         let user_id = known.map_or_else(|| UserId::generate(&*self.toolkit.clock), |user| user.id);
-        let (Registration::Invite, Some(token)) = (self.config.registration, &command.invitation_token) else {
+        let (Registration::Invite, Some(token)) = (self.config.registration, invitation) else {
             return Ok(user_id);
         };
         let request = ClaimInvitation {
@@ -147,7 +159,7 @@ impl IdentityService {
         })
     }
 
-    pub(super) fn new_user(&self, caller: &Caller, valid: Valid, password_hash: String) -> User {
+    pub(super) fn new_user(&self, caller: &Caller, valid: Valid, password_hash: Option<String>) -> User {
         User {
             id: UserId::generate(&*self.toolkit.clock),
             email: Some(valid.email.as_str().to_owned()),
@@ -156,7 +168,7 @@ impl IdentityService {
             name: valid.name,
             time_zone: valid.time_zone,
             locale: valid.locale,
-            password_hash: Some(password_hash),
+            password_hash,
             password_changed_at: caller.now,
             status: UserStatus::Active,
             instance_admin: false,
@@ -206,7 +218,7 @@ impl IdentityService {
             None => {
                 let user = User {
                     id,
-                    ..self.new_user(caller, valid, hash)
+                    ..self.new_user(caller, valid, Some(hash))
                 };
                 Self::insert_user(&mut unit, &user);
                 Self::schedule_mail(&mut unit, &MailJob::verify(user.id), caller.now);

@@ -78,7 +78,7 @@ impl IdentityService {
             // Who reads the console needs no mail to be believed.
             email_verified: true,
             instance_admin: true,
-            ..self.new_user(&caller, valid, hash)
+            ..self.new_user(&caller, valid, Some(hash))
         };
         let mut unit = Unit::new(&caller);
         store::setup::consume(&mut unit, &stored.nonce, caller.now, USED);

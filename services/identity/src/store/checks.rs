@@ -26,6 +26,11 @@ pub const CHECKS: &[Check] = &[
         "A mailed link belongs to an account.",
         Link::new("mail_tokens", &["purpose"], "user_id", "users", "id"),
     ),
+    Check::names(
+        "identity.external_identity_user",
+        "An account at a sign-in provider belongs to an account.",
+        Link::new("external_identities", &["id"], "user_id", "users", "id"),
+    ),
     Check::finds(
         "identity.current_token",
         "A live session has the refresh token of its generation.",
@@ -41,6 +46,18 @@ pub const CHECKS: &[Check] = &[
                 .from("sessions")
                 .and_where(Expr::col("ended_at").is_null())
                 .and_where(Expr::exists(current).not())
+                .take()
+        },
+    ),
+    Check::finds(
+        "identity.erased_external",
+        "A deleted account keeps no account at a sign-in provider.",
+        || {
+            Query::select()
+                .column(("external_identities", "id"))
+                .from("external_identities")
+                .inner_join("users", Expr::col(("users", "id")).equals(("external_identities", "user_id")))
+                .and_where(Expr::col(("users", "status")).eq("deleted"))
                 .take()
         },
     ),

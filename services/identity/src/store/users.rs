@@ -154,6 +154,20 @@ pub(crate) fn require_unchanged_credentials(unit: &mut Unit, user: &User, guard:
     );
 }
 
+/// At this point of the transaction the account still has this address, and has proven it.
+pub(crate) fn require_proven_address(unit: &mut Unit, id: UserId, email: &str, guard: Guard) {
+    unit.require(
+        Query::select()
+            .column("id")
+            .from("users")
+            .and_where(Expr::col("id").eq(id.uuid()))
+            .and_where(Expr::col("email").eq(email))
+            .and_where(Expr::col("email_verified").eq(true))
+            .take(),
+        guard,
+    );
+}
+
 pub(crate) fn insert(unit: &mut Unit, user: &User) {
     let mut columns = COLUMNS.to_vec();
     columns.push("search_folded");

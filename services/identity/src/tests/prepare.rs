@@ -1,11 +1,12 @@
 //! Every statement of the store, prepared.
 
 use kernel::Clock;
-use kernel::ids::{ApiKeyId, EntityId, SessionId, UserId};
+use kernel::ids::{ApiKeyId, EntityId, ExternalIdentityId, SessionId, UserId};
 use platform::db::Guard;
 use testkit::FixedClock;
 
 use crate::model::api_key::ApiKey;
+use crate::model::external_identity::ExternalIdentity;
 use crate::model::second_factor::SecondFactor;
 use crate::model::session::Session;
 use crate::model::user::{User, UserStatus};
@@ -13,7 +14,7 @@ use crate::store::keys::{KeyRow, Slot};
 use crate::store::mail_tokens::{MailToken, Purpose};
 use crate::store::sessions::Which;
 use crate::store::users::UserFilter;
-use crate::store::{api_keys, keys, mail_tokens, second_factors, sessions, setup, throttles, users};
+use crate::store::{api_keys, external_identities, keys, mail_tokens, second_factors, sessions, setup, throttles, users};
 use crate::{SCHEMA, SigningAlgorithm};
 
 fn user(clock: &FixedClock) -> User {
@@ -111,6 +112,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         let _ = users::has_admin(db).await;
         users::require_other_admin(unit, user.id, guard);
         users::require_unchanged_credentials(unit, &user, guard);
+        users::require_proven_address(unit, user.id, "ada@example.org", guard);
         users::insert(unit, &user);
         users::update(unit, &user, 1, guard);
         users::replace_hash(unit, &user, "hash");
@@ -163,6 +165,25 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         api_keys::note_use(unit, api_key.id, now);
         api_keys::delete_of_user(unit, user.id);
         api_keys::delete_expired(unit, now);
+
+        let identity = ExternalIdentity {
+            id: ExternalIdentityId::generate(&clock),
+            user_id: user.id,
+            issuer: "https://id.example.org".into(),
+            subject: "ada".into(),
+            email: None,
+            created_at: now,
+            last_used_at: None,
+        };
+        let _ = external_identities::find(db, &identity.issuer, &identity.subject).await;
+        let _ = external_identities::list(db, user.id).await;
+        external_identities::insert(unit, &identity);
+        external_identities::note_use(unit, &identity, now, guard);
+        external_identities::require_other(unit, &identity, vec![identity.issuer.clone()], guard);
+        external_identities::delete(unit, user.id, identity.id, guard);
+        external_identities::delete_of_user(unit, user.id);
+        external_identities::finish_flow(unit, &hash, now);
+        external_identities::delete_expired_flows(unit, now);
 
         let factor = SecondFactor {
             user_id: user.id,

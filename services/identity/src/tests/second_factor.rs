@@ -11,7 +11,7 @@ use crate::store;
 const STEP: Duration = Duration::from_secs(30);
 
 /// The code that an app shows now.
-fn app(world: &World, secret: &SecretString) -> SecretString {
+pub(super) fn app(world: &World, secret: &SecretString) -> SecretString {
     let seed = data_encoding::BASE32_NOPAD.decode(secret.expose_secret().as_bytes()).unwrap();
     let totp = totp_rs::TOTP::new(totp_rs::Algorithm::SHA1, 6, 0, 30, seed, None, String::new()).unwrap();
     totp.generate(u64::try_from(world.clock.now().as_seconds()).unwrap()).into()

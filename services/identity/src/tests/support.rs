@@ -14,10 +14,11 @@ use platform::signals::Signals;
 use platform::{Caller, Service, Toolkit};
 use secrecy::SecretString;
 use testkit::fakes::FakeWorkspaces;
+use testkit::oidc::{CLIENT_ID, CLIENT_SECRET, FakeNetwork, FakeProvider, Redirect};
 use testkit::{FixedClock, TestDb};
 
 use crate::model::user::User;
-use crate::service::{IdentityService, Installation, Register, Registered, SignedIn};
+use crate::service::{Answer, Begin, Begun, Finished, IdentityService, Installation, Register, Registered, SignInStep, SignedIn};
 use crate::{Config, SCHEMA, store};
 
 pub(super) const PASSWORD: &str = "seventeen wet herons";
@@ -44,6 +45,24 @@ pub(super) struct World {
     pub(super) clock: FixedClock,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) service: Arc<IdentityService>,
+    pub(super) workspaces: Arc<FakeWorkspaces>,
+    /// Sign-in providers, configured by [`with_providers`].
+    pub(super) corp: Arc<FakeProvider>,
+    pub(super) evil: Arc<FakeProvider>,
+}
+
+/// The two providers of the world.
+pub(super) fn with_providers() -> Config {
+    let provider = |name: &str| crate::OidcProvider {
+        name: name.to_owned(),
+        issuer: format!("https://{name}.example.org"),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: platform::config::Secret::new(CLIENT_SECRET),
+        ..crate::OidcProvider::default()
+    };
+    let mut config = cheap();
+    config.oidc.providers = ["corp", "evil"].map(|name| (name.to_owned(), provider(name))).into();
+    config
 }
 
 pub(super) fn cheap() -> Config {
@@ -63,22 +82,57 @@ impl World {
         let db = TestDb::new(SCHEMA).await;
         let clock = FixedClock::default();
         let outgoing = Arc::new(Outgoing::default());
-        let service = build(&db, &clock, &outgoing, config, [7; 32]);
+        let workspaces = Arc::new(FakeWorkspaces::default());
+        let provider = |name: &str| FakeProvider::new(&format!("https://{name}.example.org"), Arc::new(clock.clone()));
+        let (corp, evil) = (provider("corp"), provider("evil"));
+        let network = [Arc::clone(&corp), Arc::clone(&evil)];
+        let service = build(&db, &clock, &outgoing, &workspaces, network, config, [7; 32]);
         Self {
             db,
             clock,
             outgoing,
             service,
+            workspaces,
+            corp,
+            evil,
+        }
+    }
+
+    fn build(&self, config: Config, secret: [u8; 32]) -> Arc<IdentityService> {
+        let network = [Arc::clone(&self.corp), Arc::clone(&self.evil)];
+        build(&self.db, &self.clock, &self.outgoing, &self.workspaces, network, config, secret)
+    }
+
+    pub(super) async fn begin_at(&self, provider: &str) -> Result<Begun> {
+        self.service.begin_sign_in(&self.visitor(), begin(provider)).await
+    }
+
+    /// What the browser brings back, to where it is sent back.
+    pub(super) async fn come_back(&self, provider: &str, begun: &Begun, redirect: &Redirect) -> Result<Finished> {
+        let flow = self
+            .service
+            .open_flow(&self.visitor(), provider, &begun.flow, &redirect.state)
+            .await?;
+        self.service.finish_flow(&self.visitor(), &flow, &answer(redirect)).await
+    }
+
+    /// A sign-in at corp by the person of these claims.
+    pub(super) async fn enter(&self, claims: serde_json::Value) -> Result<SignInStep> {
+        let begun = self.begin_at("corp").await?;
+        let redirect = self.corp.authorize(&begun.authorization_url, claims);
+        match self.come_back("corp", &begun, &redirect).await? {
+            Finished::SignIn(step) => Ok(step),
+            Finished::Linked(_) => panic!("nothing was to be linked"),
         }
     }
 
     /// Another replica on the same database.
     pub(super) fn node(&self, config: Config) -> Arc<IdentityService> {
-        build(&self.db, &self.clock, &self.outgoing, config, [7; 32])
+        self.build(config, [7; 32])
     }
 
     pub(super) fn node_with_secret(&self, secret: [u8; 32]) -> Arc<IdentityService> {
-        build(&self.db, &self.clock, &self.outgoing, cheap(), secret)
+        self.build(cheap(), secret)
     }
 
     pub(super) fn visitor(&self) -> Caller {
@@ -180,7 +234,32 @@ pub(super) fn code<T>(result: Result<T>) -> String {
     }
 }
 
-fn build(db: &TestDb, clock: &FixedClock, outgoing: &Arc<Outgoing>, config: Config, secret: [u8; 32]) -> Arc<IdentityService> {
+pub(super) fn begin(provider: &str) -> Begin {
+    Begin {
+        provider: provider.to_owned(),
+        redirect_uri: None,
+        return_to: None,
+        invitation: None,
+    }
+}
+
+pub(super) fn answer(redirect: &Redirect) -> Answer {
+    Answer {
+        code: Some(redirect.code.as_str().into()),
+        error: None,
+        issuer: Some(redirect.iss.clone()),
+    }
+}
+
+fn build(
+    db: &TestDb,
+    clock: &FixedClock,
+    outgoing: &Arc<Outgoing>,
+    workspaces: &Arc<FakeWorkspaces>,
+    network: [Arc<FakeProvider>; 2],
+    config: Config,
+    secret: [u8; 32],
+) -> Arc<IdentityService> {
     assert_eq!(config.validate(), Vec::<String>::new());
     let toolkit = Toolkit {
         clock: Arc::new(clock.clone()),
@@ -192,7 +271,8 @@ fn build(db: &TestDb, clock: &FixedClock, outgoing: &Arc<Outgoing>, config: Conf
         public_url: "https://guildhall.example.org".to_owned(),
     };
     let mailer: Arc<dyn Mailer> = outgoing.clone();
-    IdentityService::new(db.db(), config, installation, toolkit, Arc::new(FakeWorkspaces::default()), mailer)
+    let network = Arc::new(FakeNetwork(network.into()));
+    IdentityService::new(db.db(), config, installation, toolkit, workspaces.clone(), mailer, network)
 }
 
 pub(super) fn unknown_id<T: EntityId>() -> T {
