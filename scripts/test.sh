@@ -51,7 +51,7 @@ step() {
 prerequisites() {
     local missing=() program
     for program in cargo rustc curl python3 openssl git awk; do command -v "$program" || missing+=("$program"); done
-    # For the TypeScript client and the Postman collection.
+    # For the TypeScript client, the Postman collection and the sign-in providers.
     [ "$part" != all ] || node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 3) ? 0 : 1)' ||
         missing+=("node >= 20.3")
     [ "$part" != all ] || command -v npm || missing+=("npm")
@@ -144,6 +144,7 @@ if [ "$part" = all ]; then
     step tour covered scripts/tour.sh
     step clients covered scripts/clients.sh
     step newman covered scripts/newman.sh
+    step oidc covered scripts/oidc.sh
     step generated-docs cargo run --quiet --locked --package xtask -- docs --check --bin "$GUILDHALL_TEST_BIN"
 fi
 step coverage coverage && grep '^coverage:' "$logs"/*-coverage.log
