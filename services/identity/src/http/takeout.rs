@@ -6,6 +6,7 @@ use platform::Caller;
 use platform::takeout::{Disclosure, Given, PART_ROWS, Part, Subject, Takeout};
 
 use super::api_keys::ApiKeyView;
+use super::external_identities::ExternalIdentityView;
 use super::views::{SessionView, UserView};
 use crate::service::IdentityService;
 
@@ -16,6 +17,8 @@ pub const DISCLOSED: &[Disclosure] = &[
     Disclosure::new("api_keys", Given::In("api-keys"), Given::Not(PEOPLE)),
     Disclosure::new("second_factors", Given::Not(SECRET), Given::Not(PEOPLE)),
     Disclosure::new("recovery_codes", Given::Not(SECRET), Given::Not(PEOPLE)),
+    Disclosure::new("external_identities", Given::In("external-identities"), Given::Not(PEOPLE)),
+    Disclosure::new("finished_flows", Given::Not(SECRET), Given::Not(PEOPLE)),
     Disclosure::new("refresh_tokens", Given::Not(SECRET), Given::Not(PEOPLE)),
     Disclosure::new("mail_tokens", Given::Not(SECRET), Given::Not(PEOPLE)),
     Disclosure::new("sign_in_challenges", Given::Not(SECRET), Given::Not(PEOPLE)),
@@ -36,7 +39,7 @@ const INSTALLATION: &str = "belongs to the installation";
 impl Takeout for IdentityService {
     fn files(&self, subject: Subject) -> &'static [&'static str] {
         match subject {
-            Subject::Person => &["profile", "sessions", "api-keys"],
+            Subject::Person => &["profile", "sessions", "api-keys", "external-identities"],
             Subject::Workspace(_) => &[],
         }
     }
@@ -52,6 +55,10 @@ impl Takeout for IdentityService {
             "api-keys" => {
                 let page = self.list_api_keys(caller, PART_ROWS, cursor.as_deref()).await?;
                 Part::page(page.map(|key| ApiKeyView::from(&key)))
+            }
+            "external-identities" => {
+                let identities = self.list_external_identities(caller).await?;
+                Part::whole(identities.iter().map(|identity| ExternalIdentityView::new(identity, self)))
             }
             other => Err(Error::internal(format!("no file {other:?}"))),
         }
