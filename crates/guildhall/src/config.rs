@@ -20,6 +20,10 @@ pub struct Config {
     pub http: platform::http::HttpConfig,
     /// Logs.
     pub log: platform::telemetry::LogConfig,
+    /// Distributed traces.
+    pub traces: adapters::otlp::TracesConfig,
+    /// Reports of failures.
+    pub sentry: adapters::sentry::SentryConfig,
     /// Outgoing mail.
     pub mail: MailConfig,
     /// Requests to addresses that users name.
@@ -158,6 +162,8 @@ impl Config {
             self.database.validate(),
             self.http.validate(),
             self.log.validate(),
+            self.traces.validate(),
+            self.sentry.validate(),
             self.mail.smtp.validate(),
             self.egress.validate(),
             self.events.validate(),

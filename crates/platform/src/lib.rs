@@ -13,7 +13,7 @@
 //! | [`egress`] | requests to addresses that users name |
 //! | [`takeout`] | what a service gives out as files, to people and owners |
 //! | [`seal`] | secrets at rest |
-//! | [`config`], [`telemetry`], [`lifecycle`] | sections, logs and metrics, start and stop |
+//! | [`config`], [`telemetry`], [`trace`], [`lifecycle`] | sections, logs and metrics, traces, start and stop |
 
 pub mod admission;
 pub mod bulkhead;
@@ -32,6 +32,7 @@ pub mod service;
 pub mod signals;
 pub mod takeout;
 pub mod telemetry;
+pub mod trace;
 
 pub use context::Caller;
 pub use service::{Service, Toolkit};

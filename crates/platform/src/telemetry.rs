@@ -19,8 +19,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::http::Problem;
 
@@ -78,23 +80,34 @@ pub enum TelemetryError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
+/// What takes spans and events besides the log, with a filter of its own.
+pub type Extra = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Sends logs to standard error and panics to the log. A second call in the same process changes nothing.
-pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
+pub fn init_logs(config: &LogConfig, extras: Vec<Extra>) -> Result<(), TelemetryError> {
     let pretty = match config.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
     let filter = filter(&config.level)?;
-    let installed = if pretty {
+    let log: Extra = if pretty {
         let ansi = std::io::stderr().is_terminal();
         let layer = tracing_subscriber::fmt::layer()
             .with_target(false)
             .with_ansi(ansi)
             .with_writer(std::io::stderr);
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(layer))
+        layer.boxed()
     } else {
-        tracing::subscriber::set_global_default(json_subscriber(filter, std::io::stderr))
+        json_layer(std::io::stderr).boxed()
+    };
+    let registry = tracing_subscriber::registry();
+    let installed = if extras.is_empty() {
+        tracing::subscriber::set_global_default(registry.with(log).with(filter))
+    } else {
+        // Each layer has its own filter: a quiet log must not silence the others.
+        let layers: Vec<Extra> = extras.into_iter().chain([log.with_filter(filter).boxed()]).collect();
+        tracing::subscriber::set_global_default(registry.with(layers))
     };
     if installed.is_ok() {
         log_panics();
@@ -108,19 +121,19 @@ fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseErr
         .iter()
         .filter(|name| !level.contains(*name))
         .map(|name| format!("{name}=error,"));
-    EnvFilter::try_new(quiet.collect::<String>() + level)
+    let quiet: String = quiet.collect();
+    EnvFilter::try_new(format!("{}={},{quiet}{level}", crate::trace::TARGET, LevelFilter::OFF))
 }
 
-fn json_subscriber<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+fn json_layer<W>(writer: W) -> impl Layer<Registry> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer()
+    tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_span_list(false)
-        .with_writer(writer);
-    tracing_subscriber::registry().with(filter).with(layer)
+        .with_writer(writer)
 }
 
 fn log_panics() {
@@ -239,7 +252,9 @@ mod tests {
     fn json_lines_carry_request_user_and_workspace() {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = json_subscriber(EnvFilter::new("info"), move || writer.clone());
+        let subscriber = tracing_subscriber::registry()
+            .with(json_layer(move || writer.clone()))
+            .with(filter("info").expect("a filter"));
         tracing::subscriber::with_default(subscriber, || {
             let span = request_span("req-1", "00-1-2-01", "GET", "/v1/tasks");
             let _entered = span.enter();

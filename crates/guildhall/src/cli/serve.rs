@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use adapters::otlp::Traces;
+use adapters::sentry::Reporter;
 use platform::db::Engine;
 use platform::lifecycle::Lifecycle;
 use tokio::net::TcpListener;
@@ -21,10 +23,16 @@ pub async fn serve(global: &Global, args: ServeArgs) -> CliResult {
     }
     let config = load(global, &extra)?;
     check_roles(&config, &args.roles)?;
-    platform::telemetry::init_logs(&config.log).map_err(Failure::failed)?;
+    let (version, authorities) = (env!("CARGO_PKG_VERSION"), &config.egress.ca_file);
+    let (traces, spans) = Traces::start(&config.traces, version, authorities.clone())?.unzip();
+    let (reporter, errors) = Reporter::start(&config.sentry, version, authorities.clone())?.unzip();
+    platform::telemetry::init_logs(&config.log, spans.into_iter().chain(errors).collect()).map_err(Failure::failed)?;
     let metrics = platform::telemetry::init_metrics().map_err(Failure::failed)?;
 
     let lifecycle = Lifecycle::new();
+    if let Some(reporter) = reporter {
+        reporter.spawn(&lifecycle);
+    }
     // Take the address first: a busy port should not cost migrations.
     let listener = bind(&config.server.listen).await?;
     let metrics_listener = match config.server.metrics_listen.as_str() {
@@ -47,6 +55,9 @@ pub async fn serve(global: &Global, args: ServeArgs) -> CliResult {
         .run(Duration::from_secs(config.server.drain_seconds))
         .await
         .map_err(Failure::failed)?;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     if stopped.is_success() {
         Ok(())
     } else {

@@ -41,7 +41,7 @@ fn init_logs() {
         level,
         ..Default::default()
     };
-    platform::telemetry::init_logs(&config).expect("a log level");
+    platform::telemetry::init_logs(&config, Vec::new()).expect("a log level");
 }
 
 /// One running application with a database of its own.

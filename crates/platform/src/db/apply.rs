@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use tracing::{Instrument as _, Span};
 
 use super::idempotency::{self, Stored};
 use super::unit::{Check, Compiled, Output, Reply, Step, Then, Unit, Work};
 use super::{Backend, Db, DbError};
+use crate::trace;
 
 /// Deadlocks and busy locks are over within milliseconds; who lost this often is better told.
 const MAX_ATTEMPTS: u32 = 8;
@@ -36,8 +38,9 @@ impl Db {
             return Ok(Output::default());
         }
         let wake = Arc::new(Wake::default());
-        let steps = self.compile(unit, &wake)?;
-        self.detached(steps, None, wake).await
+        let span = trace::unit(self.service(), self.engine());
+        let steps = self.compile(unit, &wake, &span)?;
+        self.detached(steps, None, wake, span).await
     }
 
     /// [`Db::apply`], then renders the reply *inside* the transaction, so that it is stored with
@@ -50,7 +53,8 @@ impl Db {
         let slot = unit.caller.idempotency.clone().filter(|slot| !slot.stored.load(Ordering::Acquire));
         let (now, reads) = (unit.caller.now, unit.reads());
         let wake = Arc::new(Wake::default());
-        let mut steps = self.compile(unit, &wake)?;
+        let span = trace::unit(self.service(), self.engine());
+        let mut steps = self.compile(unit, &wake, &span)?;
         let engine = self.engine();
         // The key's row comes first: a twin of this request waits there, and learns that it is a twin before it can run
         // into the traces of this one (a duplicate name, a stale version).
@@ -85,7 +89,7 @@ impl Db {
         let mut output = if steps.is_empty() {
             Output::default()
         } else {
-            self.detached(steps, then, wake).await?
+            self.detached(steps, then, wake, span).await?
         };
         if let Some(slot) = slot {
             slot.stored.store(true, Ordering::Release);
@@ -104,17 +108,18 @@ impl Db {
         F: FnOnce(&mut Output) -> Result<(Unit, R), DbError> + Send + 'static,
     {
         let wake = Arc::new(Wake::default());
-        let steps = self.compile(first, &wake)?;
-        let (db, later) = (self.clone(), Arc::clone(&wake));
+        let span = trace::unit(self.service(), self.engine());
+        let steps = self.compile(first, &wake, &span)?;
+        let (db, later, of_both) = (self.clone(), Arc::clone(&wake), span.clone());
         let then: Then = Box::new(move |output| {
             let (unit, result) = then(output)?;
             if unit.reads() {
                 return Err(DbError::Other("the second unit of Db::tx may not read".to_owned()));
             }
             output.result = Some(Box::new(result));
-            db.compile(unit, &later)
+            db.compile(unit, &later, &of_both)
         });
-        let mut output = self.detached(steps, Some(then), wake).await?;
+        let mut output = self.detached(steps, Some(then), wake, span).await?;
         output
             .result
             .take()
@@ -123,8 +128,9 @@ impl Db {
             .ok_or_else(|| DbError::Other("Db::tx made no result".to_owned()))
     }
 
-    fn compile(&self, unit: Unit, wake: &Wake) -> Result<Vec<Step>, DbError> {
-        let compiled = unit.compile(self.engine(), self.service())?;
+    /// Events of the unit go on with the trace of its span.
+    fn compile(&self, unit: Unit, wake: &Wake, span: &Span) -> Result<Vec<Step>, DbError> {
+        let compiled = unit.compile(self.engine(), self.service(), trace::traceparent(span))?;
         wake.note(&compiled);
         self.count(compiled.steps.len());
         Ok(compiled.steps)
@@ -132,26 +138,34 @@ impl Db {
 
     /// On a task of its own: a request that its client drops neither stops halfway nor leaves a connection behind inside a
     /// transaction.
-    async fn detached(&self, steps: Vec<Step>, then: Option<Then>, wake: Arc<Wake>) -> Result<Output, DbError> {
+    async fn detached(&self, steps: Vec<Step>, then: Option<Then>, wake: Arc<Wake>, span: Span) -> Result<Output, DbError> {
         let db = self.clone();
+        trace::statements(&span, steps.iter().map(|step| step.sql.text.as_str()));
+        let within = span.clone();
         let work = Work {
             steps: Arc::new(steps),
             then,
         };
         self.inner
             .units
-            .spawn(async move {
-                let result = db.attempts(work).await;
-                if result.is_ok() {
-                    if wake.outbox.load(Ordering::Relaxed) {
-                        db.inner.outbox_wake.notify_one();
+            .spawn(
+                async move {
+                    let result = db.attempts(work).await;
+                    match &result {
+                        Ok(_) => {
+                            if wake.outbox.load(Ordering::Relaxed) {
+                                db.inner.outbox_wake.notify_one();
+                            }
+                            if wake.due.load(Ordering::Relaxed) {
+                                db.inner.due_wake.notify_one();
+                            }
+                        }
+                        Err(error) => error.note(&span),
                     }
-                    if wake.due.load(Ordering::Relaxed) {
-                        db.inner.due_wake.notify_one();
-                    }
+                    result
                 }
-                result
-            })
+                .instrument(within),
+            )
             .await
             .map_err(|error| DbError::Other(format!("a unit ended early: {error}")))?
     }

@@ -102,6 +102,21 @@ impl DbError {
         }
     }
 
+    /// Marks a span as failed; not for what a guard or a constraint refuses, which is an answer.
+    pub(super) fn note(&self, span: &tracing::Span) {
+        let reason = match self {
+            Self::Guard(_) | Self::Unique { .. } | Self::NoRow | Self::IdempotencyRace => return,
+            Self::ForeignKey => "foreign_key",
+            Self::Contention(_) => "contention",
+            Self::Timeout => "timeout",
+            Self::Down(_) => "down",
+            Self::Unstorable(_) => "unstorable",
+            Self::Decode { .. } => "decode",
+            Self::Other(_) => "other",
+        };
+        crate::trace::fail(span, &reason);
+    }
+
     /// The same error for another unit that shared the fate of the transaction.
     pub(super) fn again(&self) -> Self {
         match self {

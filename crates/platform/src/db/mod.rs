@@ -32,6 +32,7 @@ use kernel::{Clock, SystemClock};
 use sea_query::SelectStatement;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use config::Target;
 use mysql::Mysql;
@@ -185,7 +186,10 @@ impl Db {
     async fn select<T: FromRow>(&self, select: SelectStatement) -> Result<Vec<T>, DbError> {
         self.count(1);
         let sql = Statement::from(select).build(self.engine());
-        let rows = self.query(sql, collector::<T>).await?.finish();
+        let span = crate::trace::read(self.service(), self.engine());
+        crate::trace::statements(&span, std::iter::once(sql.text.as_str()));
+        let found = self.query(sql, collector::<T>).instrument(span.clone()).await;
+        let rows = found.inspect_err(|error| error.note(&span))?.finish();
         rows.downcast::<Vec<T>>()
             .map(|rows| *rows)
             .map_err(|_| DbError::Other("rows of another type".to_owned()))

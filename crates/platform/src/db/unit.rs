@@ -162,9 +162,12 @@ impl Unit {
         self.slots > 0
     }
 
-    /// SQL of one engine, in the order of execution.
-    pub(super) fn compile(self, engine: Engine, service: &str) -> Result<Compiled, DbError> {
+    /// SQL of one engine, in the order of execution. `traceparent`: of the unit itself, when it is traced.
+    pub(super) fn compile(mut self, engine: Engine, service: &str, traceparent: Option<Arc<str>>) -> Result<Compiled, DbError> {
         let clock = At(self.caller.now);
+        if traceparent.is_some() {
+            self.caller.traceparent = traceparent;
+        }
         let mut steps = Vec::with_capacity(self.ops.len() + self.events.len() + self.due.len());
         for op in self.ops {
             steps.push(op.compile(engine));

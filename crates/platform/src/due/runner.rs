@@ -22,6 +22,7 @@ use crate::config::HumanDuration;
 use crate::context::Caller;
 use crate::db::{Db, DbError, Unit};
 use crate::lifecycle::{Lifecycle, panic_text};
+use crate::trace;
 
 /// The lease outlives the handler's time limit by this, so that the outcome can be written.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
@@ -168,9 +169,13 @@ impl DueRunner {
     async fn run_one(&self, claimed: Claimed) {
         let item = &claimed.item;
         let span = tracing::info_span!("due", request_id = %item.request_id, kind = %item.kind, item = %item.id, attempt = item.attempt);
+        let trace = trace::due(&item.kind, &item.request_id, item.attempt);
         async {
             let started = tokio::time::Instant::now();
             let outcome = self.handle(item).await;
+            if let Err(error) = &outcome {
+                trace::fail(&trace, &error.code);
+            }
             metrics::histogram!("due_run_seconds", "kind" => item.kind.clone()).record(started.elapsed().as_secs_f64());
             if let Err(error) = self.settle(&claimed, outcome).await {
                 // The lease runs out and the item runs again: handlers are idempotent.
@@ -178,6 +183,7 @@ impl DueRunner {
             }
         }
         .instrument(span)
+        .instrument(trace.clone())
         .await;
     }
 

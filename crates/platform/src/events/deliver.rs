@@ -14,6 +14,7 @@ use super::{Consumer, store};
 use crate::context::Caller;
 use crate::db::Unit;
 use crate::lifecycle::panic_text;
+use crate::trace;
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +31,19 @@ pub(super) async fn deliver(consumer: &dyn Consumer, event: &Envelope, clock: &S
         span.record("workspace", tracing::field::display(workspace));
     }
     let mut caller = Caller::system(&**clock, request_id);
-    caller.traceparent = event.traceparent.as_deref().map(Arc::from);
+    let trace = trace::event(consumer.name(), &event.event_type, &event.id, event.traceparent.as_deref());
+    caller.traceparent = trace::traceparent(&trace).or_else(|| event.traceparent.as_deref().map(Arc::from));
     async {
         let started = tokio::time::Instant::now();
         let outcome = attempt(consumer, event, &caller, timeout).await;
         metrics::histogram!("event_delivery_seconds", "consumer" => consumer.name()).record(started.elapsed().as_secs_f64());
+        if let Err(error) = &outcome {
+            trace::fail(&trace, &error.code);
+        }
         outcome
     }
     .instrument(span)
+    .instrument(trace.clone())
     .await
 }
 

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::Edge;
 use super::client_ip::client_ip;
 use super::problem::ProblemParts;
+use crate::trace;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -28,10 +29,15 @@ pub(super) struct RequestMeta {
     pub user_agent: Option<Arc<str>>,
 }
 
+/// The spans of a request, for what the process asks itself on its behalf.
+#[derive(Debug, Clone)]
+pub(super) struct Spans {
+    pub trace: tracing::Span,
+    pub log: tracing::Span,
+}
+
 pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    // A request from inside the process has that of the one it is part of.
-    let meta = request.extensions().get().cloned().unwrap_or_else(|| meta(&state, &request));
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
     let route = request
@@ -39,12 +45,29 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let if_none_match: Vec<HeaderValue> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
-    request.extensions_mut().insert(meta.clone());
-
+    // A request from inside the process has the id and address of the one it is part of.
+    let (mut meta, trace) = match request.extensions().get::<RequestMeta>() {
+        Some(outer) => (outer.clone(), trace::inner_request(method.as_str(), &route)),
+        None => {
+            let (meta, continued) = meta(&state, &request);
+            let remote = continued.then_some(&*meta.traceparent);
+            let trace = trace::request(method.as_str(), &route, &meta.request_id, remote);
+            (meta, trace)
+        }
+    };
+    if let Some(own) = trace::traceparent(&trace) {
+        meta.traceparent = own;
+    }
     let span = crate::telemetry::request_span(&meta.request_id, &meta.traceparent, method.as_str(), &route);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let spans = Spans {
+        trace: trace.clone(),
+        log: span.clone(),
+    };
+    request.extensions_mut().insert(meta.clone());
+    request.extensions_mut().insert(spans);
+    let mut response = next.run(request).instrument(span.clone()).instrument(trace.clone()).await;
 
-    response = finish_problem(response, &path, &meta);
+    response = span.in_scope(|| finish_problem(response, &path, &meta));
     if matches!(method, Method::GET | Method::HEAD) {
         response = not_modified(response, &if_none_match);
     }
@@ -54,11 +77,13 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
         *response.status_mut() = StatusCode::NO_CONTENT;
     }
     common_headers(&path, response.headers_mut(), &meta);
+    trace::answered(&trace, response.status().as_u16());
     record(&span, &method, &route, &response, started);
     response
 }
 
-fn meta(state: &Edge, request: &Request) -> RequestMeta {
+/// Also whether the client's trace goes on.
+fn meta(state: &Edge, request: &Request) -> (RequestMeta, bool) {
     let headers = request.headers();
     let peer = request
         .extensions()
@@ -68,14 +93,15 @@ fn meta(state: &Edge, request: &Request) -> RequestMeta {
     let request_id = text(&REQUEST_ID)
         .filter(|id| valid_request_id(id))
         .map_or_else(|| kernel::ids::uuid_v7(&*state.clock).simple().to_string().into(), Arc::from);
-    RequestMeta {
+    let sent = text(&TRACEPARENT).filter(|value| valid_traceparent(value));
+    let continued = sent.is_some();
+    let meta = RequestMeta {
         request_id,
-        traceparent: text(&TRACEPARENT)
-            .filter(|value| valid_traceparent(value))
-            .map_or_else(new_traceparent, Arc::from),
+        traceparent: sent.map_or_else(new_traceparent, Arc::from),
         client_ip: client_ip(peer, headers, &state.config.trusted_proxies),
         user_agent: text(&header::USER_AGENT).map(|agent| agent.chars().take(256).collect::<String>().into()),
-    }
+    };
+    (meta, continued)
 }
 
 fn valid_request_id(id: &str) -> bool {

@@ -14,8 +14,9 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use kernel::{Error, Result};
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
-use super::edge::{self, RequestMeta};
+use super::edge::{self, RequestMeta, Spans};
 use super::{Edge, guard};
 
 /// What the outer request has been counted for.
@@ -47,14 +48,19 @@ impl Inside {
 
     /// Asks on behalf of whoever sent `outer`, which has come through [`super::stack`]. Internal when it has not.
     pub async fn ask(&self, outer: &Parts, mut request: Request) -> Result<Answer> {
-        let meta: Option<&RequestMeta> = outer.extensions.get();
-        let meta = meta.ok_or_else(|| Error::internal("the outer request has not come through the edge"))?;
+        let (meta, spans): (Option<&RequestMeta>, Option<&Spans>) = (outer.extensions.get(), outer.extensions.get());
+        let (Some(meta), Some(spans)) = (meta, spans) else {
+            return Err(Error::internal("the outer request has not come through the edge"));
+        };
         request.extensions_mut().insert(meta.clone());
         request.extensions_mut().insert(Paid(1));
         if let Some(token) = outer.headers.get(header::AUTHORIZATION) {
             request.headers_mut().insert(header::AUTHORIZATION, token.clone());
         }
-        let response = match self.0.clone().oneshot(request).await {
+        // Whoever asks may do so from a task of its own.
+        let answering = self.0.clone().oneshot(request);
+        let answering = answering.instrument(spans.log.clone()).instrument(spans.trace.clone());
+        let response = match answering.await {
             Ok(response) => response,
             Err(never) => match never {},
         };
