@@ -90,6 +90,8 @@ actions! {
     SecondFactorDisabled => "second_factor.disabled",
     SecondFactorFailed => "second_factor.failed",
     RecoveryCodesRenewed => "second_factor.recovery_codes_renewed",
+    ExternalIdentityLinked => "external_identity.linked",
+    ExternalIdentityUnlinked => "external_identity.unlinked",
     ApiKeyCreated => "api_key.created",
     ApiKeyUpdated => "api_key.updated",
     ApiKeyRevoked => "api_key.revoked",

@@ -18,15 +18,15 @@ use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use tracing::Span;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::catalog;
-use super::server::{RequestSpan, Server};
+use super::server::Server;
 
 /// What the protocol's own words for a refusal may take.
 const MAX_REFUSAL_BYTES: usize = 4_096;
@@ -70,7 +70,32 @@ pub fn router() -> OpenApiRouter<Arc<Mcp>> {
     described.layer(from_fn_with_state(query_free, unasked::layer))
 }
 
-/// A message of JSON-RPC 2.0. Further members depend on the method.
+/// A number or a text, chosen by the client.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum RpcId {
+    Number(i64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for RpcId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self::Text(text)),
+            other => {
+                let number = other.as_i64().map(Self::Number);
+                number.ok_or_else(|| D::Error::custom("must be text or a whole number, and no floating point number"))
+            }
+        }
+    }
+}
+
+/// What is there must not be null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A message of JSON-RPC 2.0.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -80,12 +105,14 @@ pub(super) struct RpcMessage {
     #[schema(pattern = r"^2\.0$")]
     jsonrpc: String,
     /// Left out in notifications, which get no answer.
-    #[schema(value_type = Option<i32>, required = false, nullable = false)]
-    id: Value,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RpcId, required = false)]
+    id: Option<RpcId>,
     /// Such as `initialize`, `tools/list`, `tools/call`, `resources/read`.
     method: String,
-    #[schema(value_type = Option<Object>, required = false, nullable = false)]
-    params: Value,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    params: Option<Map<String, Value>>,
 }
 
 /// The answer to a message: `result` or `error`.
@@ -93,13 +120,12 @@ pub(super) struct RpcMessage {
 #[schema(example = json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [{ "type": "text", "text": "{}" }], "structuredContent": {}, "isError": false } }))]
 pub(super) struct RpcAnswer {
     jsonrpc: String,
-    #[schema(value_type = Option<i32>)]
-    id: Value,
-    #[schema(value_type = Option<Object>, required = false, nullable = false)]
-    result: Value,
+    id: Option<RpcId>,
+    #[schema(value_type = Object, required = false)]
+    result: Option<Value>,
     /// `code` and `message` by JSON-RPC; `data` is the problem document of the API where there is one.
-    #[schema(value_type = Option<Object>, required = false, nullable = false)]
-    error: Value,
+    #[schema(value_type = Object, required = false)]
+    error: Option<Value>,
 }
 
 /// Send a message of the Model Context Protocol
@@ -110,16 +136,16 @@ pub(super) struct RpcAnswer {
     responses(
         (status = 200, description = "The answer. Errors of a tool are results with `isError`", body = RpcAnswer),
         (status = 202, description = "Taken: a notification gets no answer"),
-        (status = 400, description = "No message of the protocol, or of a version that is not spoken here"),
+        (status = 400, description = "No message of the protocol that can be answered, or of a version that is not spoken here"),
         (status = 403, description = "The page that asks is not of an allowed origin")))]
 async fn send_message(
     State(mcp): State<Arc<Mcp>>,
     _: Caller,
     mut parts: Parts,
-    Body(message): Body<Map<String, Value>>,
+    Body(message): Body<RpcMessage>,
 ) -> Result<Response, Problem> {
     mcp.check_origin(&parts.headers)?;
-    let body = Bytes::from(Value::Object(message).to_string());
+    let body = Bytes::from(serde_json::to_vec(&message).map_err(Error::internal)?);
     if let Err(error) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) {
         return Err(refused(&error.to_string()).into());
     }
@@ -132,7 +158,6 @@ async fn send_message(
     if let Some(token) = parts.headers.get_mut(header::AUTHORIZATION) {
         token.set_sensitive(true);
     }
-    parts.extensions.insert(RequestSpan(Span::current()));
     let request = Request::from_parts(parts, http_body_util::Full::new(body));
     let response = mcp.service.handle(request).await;
     let plain = response

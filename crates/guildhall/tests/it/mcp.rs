@@ -282,12 +282,22 @@ async fn sec_17_a_revoked_key_and_an_ended_session_stop_at_once() {
     done(call(&assistant, "list_tasks", json!({})).await);
     ping(&ada).await.expect(StatusCode::OK);
     ada.delete(&format!("/v1/api-keys/{id}")).await.expect(StatusCode::NO_CONTENT);
+    // As soon as the signal has come round.
+    let refused = async |client: &Client| {
+        eventually("a refusal", || async {
+            let answer = ping(client).await;
+            (answer.status == StatusCode::UNAUTHORIZED).then_some(answer)
+        })
+        .await
+    };
+    let answer = refused(&program)
+        .await
+        .expect_problem(StatusCode::UNAUTHORIZED, "auth.token_invalid");
+    assert!(answer.header("www-authenticate").expect("a challenge").contains("invalid_token"));
     let request = CallToolRequestParams::new("list_tasks");
     assistant.call_tool(request).await.expect_err("revoked");
-    let answer = ping(&program).await.expect_problem(StatusCode::UNAUTHORIZED, "auth.token_invalid");
-    assert!(answer.header("www-authenticate").expect("a challenge").contains("invalid_token"));
     ada.send(ada.request(Method::POST, "/v1/auth/sign-out-all")).await;
-    ping(&ada).await.expect(StatusCode::UNAUTHORIZED);
+    refused(&ada).await;
     app.stop().await;
 }
 
@@ -349,9 +359,16 @@ async fn the_transport_keeps_the_rules_of_every_route() {
         json!({ "jsonrpc": "2.0", "id": { "a": 1 }, "method": "ping" }),
         json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
         json!({ "jsonrpc": "2.0", "id": 1 }),
+        json!({ "jsonrpc": "2.0", "id": null, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1.5, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": [1] }),
     ] {
         let answer = ada.send(message(&ada, &body)).await;
-        assert!(answer.status == StatusCode::BAD_REQUEST, "{body}: {answer:#?}");
+        let refused = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(
+            refused && answer.header("content-type") == Some("application/problem+json"),
+            "{body}: {answer:#?}"
+        );
     }
     ada.send(message(&ada, &json!([{ "jsonrpc": "2.0", "id": 1, "method": "ping" }])))
         .await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::audit::{Action, Entry};
 use kernel::Result;
 use kernel::ids::ExternalIdentityId;
 use platform::Caller;
@@ -74,6 +75,8 @@ impl IdentityService {
             store::users::require_unchanged_credentials(&mut unit, &user, LAST_WAY_IN);
         }
         store::external_identities::delete(&mut unit, user.id, id, GONE);
+        let entry = Entry::of_account(user.id, Action::ExternalIdentityUnlinked);
+        unit.record(entry.with("issuer", identity.issuer.as_str()));
         let job = MailJob::ExternalIdentity {
             user_id: user.id,
             provider: self.provider_name(&identity.issuer),

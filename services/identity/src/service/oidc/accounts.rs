@@ -1,5 +1,6 @@
 //! Which account a person of a provider comes into.
 
+use contracts::audit::{Action, Entry};
 use kernel::Result;
 use kernel::ids::{EntityId, ExternalIdentityId, SessionId, UserId};
 use kernel::{Error, ErrorKind};
@@ -273,6 +274,8 @@ impl IdentityService {
     }
 
     fn tell_of_link(unit: &mut Unit, caller: &Caller, user: &User, newcomer: &Newcomer<'_>) {
+        let entry = Entry::of_account(user.id, Action::ExternalIdentityLinked);
+        unit.record(entry.with("issuer", newcomer.provider.issuer.as_str()));
         let job = MailJob::ExternalIdentity {
             user_id: user.id,
             provider: newcomer.provider.name.clone(),
