@@ -260,7 +260,7 @@ async fn answer(takeouts: Arc<Takeouts>, caller: Caller, subject: Subject) -> Re
 #[utoipa::path(get, path = "/v1/me/export", tag = "exports", operation_id = "exportMe",
     responses((status = 200, description = "The archive", body = Vec<u8>, content_type = "application/zip")))]
 async fn export_me(State(takeouts): State<Arc<Takeouts>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
-    answer(takeouts, caller, Subject::Person).await
+    Box::pin(answer(takeouts, caller, Subject::Person)).await
 }
 
 /// Export a workspace
@@ -278,5 +278,5 @@ async fn export_workspace(
     caller: Caller,
     Path(workspace_id): Path<WorkspaceId>,
 ) -> Result<impl IntoResponse, Problem> {
-    answer(takeouts, caller, Subject::Workspace(workspace_id)).await
+    Box::pin(answer(takeouts, caller, Subject::Workspace(workspace_id))).await
 }

@@ -197,7 +197,7 @@ impl<'a> Loader<'a> {
                     self.problems.push(ConfigProblem::new(key, source.clone(), message));
                 }
                 (Some(child), Value::Object(inner)) if matches!(child.kind(), Kind::Section | Kind::Map) => {
-                    self.merge_table(path, inner, child, source)
+                    self.merge_table(path, inner, child, source);
                 }
                 (Some(_), value) => self.put(&path.clone(), value, source.clone()),
             }

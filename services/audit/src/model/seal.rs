@@ -70,7 +70,7 @@ impl AuditKey {
 }
 
 fn text(text: Option<&String>) -> &[u8] {
-    text.map_or(&[], |text| text.as_bytes())
+    text.map_or(&[][..], String::as_bytes)
 }
 
 /// Walks one log from its oldest kept entry to its newest.
@@ -108,9 +108,7 @@ impl Walk {
     /// `key`: that of the installation, if it is at hand.
     pub fn step(&mut self, sealed: &SealedEntry, key: Option<&AuditKey>) {
         let seq = sealed.entry.seq;
-        if seq != self.next_seq {
-            self.fault(self.next_seq, "missing");
-        } else {
+        if seq == self.next_seq {
             match key {
                 Some(key) if key.id == sealed.key_id => {
                     if key.seal(&self.seal, &sealed.entry) != sealed.seal {
@@ -119,6 +117,8 @@ impl Walk {
                 }
                 _ => self.unchecked += 1,
             }
+        } else {
+            self.fault(self.next_seq, "missing");
         }
         // What follows is judged by what stands here, so that one fault is told once.
         self.next_seq = seq + 1;
@@ -126,6 +126,7 @@ impl Walk {
     }
 
     /// After the last entry.
+    #[must_use]
     pub fn end(mut self) -> Self {
         if self.after() != self.head.last_seq || self.seal != self.head.last_seal {
             self.fault(

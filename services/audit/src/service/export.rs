@@ -142,16 +142,15 @@ fn csv_lines(views: &[AuditEntryView], names: bool) -> Result<Bytes> {
     }
     for view in views {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let id = |id: Option<String>| id.unwrap_or_default();
         let fields: [String; COLUMNS.len()] = [
             view.seq.to_string(),
             view.id.to_string(),
             view.at.to_string(),
             view.action.clone(),
             view.actor.kind.clone(),
-            id(view.actor.user_id.map(|id| id.to_string())),
+            view.actor.user_id.map(|id| id.to_string()).unwrap_or_default(),
             text(&view.actor.name),
-            id(view.actor.api_key_id.map(|id| id.to_string())),
+            view.actor.api_key_id.map(|id| id.to_string()).unwrap_or_default(),
             view.target.kind.clone(),
             text(&view.target.id),
             text(&view.target.name),

@@ -98,7 +98,7 @@ impl IdentityService {
             self.confirm_password(caller, user, password, "/current_password").await?;
         } else {
             let session = store::sessions::find(&self.db, user.id, caller.session_id()?).await?;
-            if !session.is_some_and(|session| caller.now.since(session.created_at) <= RECENT) {
+            if session.is_none_or(|session| caller.now.since(session.created_at) > RECENT) {
                 return Err(IdentityError::SignInNotRecent.into());
             }
         }

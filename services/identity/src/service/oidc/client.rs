@@ -55,6 +55,12 @@ pub(super) struct Tokens {
     id_token: SecretString,
 }
 
+/// Why there are none (RFC 6749, section 5.2).
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
 impl Tokens {
     pub(super) fn access_token(&self) -> Option<&str> {
         self.access_token.as_ref().map(ExposeSecret::expose_secret)
@@ -162,10 +168,6 @@ impl Providers {
                 IdentityError::ProviderAnswerInvalid
             });
             return Ok(tokens?);
-        }
-        #[derive(Deserialize)]
-        struct Refusal {
-            error: String,
         }
         let refusal = serde_json::from_slice::<Refusal>(&answer.body).map_or_else(|_| String::new(), |refusal| refusal.error);
         if refusal == "invalid_grant" {
