@@ -255,7 +255,7 @@ async fn answer(takeouts: Arc<Takeouts>, caller: Caller, subject: Subject) -> Re
 /// Export everything of one's own
 ///
 /// A zip archive of JSON Lines: profile, sessions and API keys (without secrets), memberships, projects, notifications and what one
-/// chose about them, tasks one created or is assigned to, comments one wrote, views and calendar feeds. Of what lies in a
+/// chose about them, tasks one created or is assigned to, comments one wrote, views and calendar feeds, and the log of one's account. Of what lies in a
 /// workspace only what one can read now. `manifest.json` names the files, and what is left out and why. One at a time.
 #[utoipa::path(get, path = "/v1/me/export", tag = "exports", operation_id = "exportMe",
     responses((status = 200, description = "The archive", body = Vec<u8>, content_type = "application/zip")))]
@@ -266,7 +266,7 @@ async fn export_me(State(takeouts): State<Arc<Takeouts>>, caller: Caller) -> Res
 /// Export a workspace
 ///
 /// A zip archive of JSON Lines with everything of the workspace: members, invitations, projects, tasks with comments, history, relations
-/// and recurrences, labels, states, shared views, webhooks without their secrets. For owners. `manifest.json` names the files, and
+/// and recurrences, labels, states, shared views, webhooks without their secrets, the audit log. For owners. `manifest.json` names the files, and
 /// what is left out and why. Sent while it is read, so what changes meanwhile may be in one file and not in another. One at a time.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace_id}/export", tag = "exports", operation_id = "exportWorkspace",
     params(("workspace_id" = WorkspaceId, Path)),

@@ -298,7 +298,10 @@ async fn each_task_is_announced_as_one_of_an_import_and_old_dates_are_not_overdu
         .await;
     assert_eq!(report.created, 2, "{report:?}");
     let events = world.events().await;
-    assert_eq!(world.event_types(0).await, ["task_created", "task_created", "tasks_imported"]);
+    assert_eq!(
+        world.event_types(0).await,
+        ["task_created", "task_created", "tasks_imported", "audit.action_recorded"]
+    );
     let import = &events[2].1;
     assert_eq!(events[0].1["import_id"], import["import_id"]);
     assert_eq!(

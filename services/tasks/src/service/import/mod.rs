@@ -108,9 +108,6 @@ impl TasksService {
             }
         }
         if !written.is_empty() {
-            let entry = Entry::new(Log::Workspace(access.workspace_id), Action::TasksImported, "project");
-            let entry = entry.id(access.project_id).name(access.project_name.as_str());
-            draft.unit.record(entry.with("created", written.len()));
             draft.unit.emit(&TasksImported {
                 import_id,
                 workspace_id: access.workspace_id,
@@ -119,6 +116,9 @@ impl TasksService {
                 created: u32::try_from(written.len()).unwrap_or(u32::MAX),
                 assignee_ids: assignees.into_iter().collect(),
             });
+            let entry = Entry::new(Log::Workspace(access.workspace_id), Action::TasksImported, "project");
+            let entry = entry.id(access.project_id).name(access.project_name.as_str());
+            draft.unit.record(entry.with("created", written.len()));
         }
         let (numbers, written): (Vec<usize>, Vec<_>) = written.into_iter().unzip();
         let rendering = draft.render(written);
