@@ -338,12 +338,16 @@ async fn a_quiet_stream_beats_at_its_interval() {
         let chunk = tokio::time::timeout(Duration::from_secs(10), live.response.chunk());
         let chunk = chunk.await.expect("a beat in time").expect("a live stream").expect("not the end");
         text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
-        beats = text.matches("\n\n").count();
+        beats = text
+            .split_inclusive("\n\n")
+            .filter(|block| block.starts_with(':') && block.ends_with("\n\n"))
+            .count();
     }
-    assert!(
-        text.split_terminator("\n\n").all(|block| block.starts_with(':')),
-        "comments only: {text:?}"
-    );
+    // On a slow machine the news of the workspace itself may still be on its way.
+    let other = text
+        .split_terminator("\n\n")
+        .find(|block| !block.starts_with(':') && !block.contains("event: member.added"));
+    assert_eq!(other, None, "comments only");
     let elapsed = begun.elapsed();
     assert!(
         (Duration::from_millis(2_500)..Duration::from_secs(8)).contains(&elapsed),
