@@ -44,7 +44,8 @@ session='^/v1/(auth/|me$|me/|sessions)'
 run board --include-path-regex "$board" "$@" >schemathesis-board.log 2>&1 & board_pid=$!
 run session --include-path-regex "$session" "$@" >schemathesis-session.log 2>&1 & session_pid=$!
 status=0
-run rest --exclude-path-regex "$board|$session" "$@" || status=1
+# The Model Context Protocol answers 200 with an error inside, as JSON-RPC does; its own tests look into that.
+run rest --exclude-path-regex "$board|$session|^/mcp" "$@" || status=1
 wait $board_pid || status=1
 wait $session_pid || status=1
 cat schemathesis-board.log schemathesis-session.log

@@ -13,7 +13,7 @@ pub enum Delimiter {
     Comma,
     #[serde(rename = ";")]
     Semicolon,
-    #[serde(rename = "\t")]
+    #[serde(rename = "tab", alias = "\t")]
     Tab,
     #[serde(rename = "|")]
     Bar,
