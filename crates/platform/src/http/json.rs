@@ -270,7 +270,11 @@ impl<'de> Deserializer<'de> for Strict<'de> {
                 let value = visitor.visit_map(&mut entries)?;
                 entries.end().map(|()| value)
             }
-            simple => simple.deserialize_any(visitor),
+            // Also for those who ask for anything, such as an enum of a text or a number.
+            simple => match self.whole() {
+                Some(whole) => visitor.visit_i64(whole),
+                None => simple.deserialize_any(visitor),
+            },
         }
     }
 
@@ -332,6 +336,13 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Inner {
         label: String,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u32),
+        Text(String),
     }
 
     /// Kind, code, pointer and field code of the refusal.
@@ -459,6 +470,10 @@ mod tests {
     fn whole_numbers_may_be_written_as_fractions() {
         let parsed: Outer = parse_json(br#"{"name":"a","count":2.0}"#).expect("acceptable");
         assert_eq!(parsed.count, Some(2));
+        assert_eq!(
+            parse_json::<Vec<Either>>(br#"[7.0,"7"]"#).expect("acceptable"),
+            [Either::Number(7), Either::Text("7".into())]
+        );
         assert_eq!(refusal(r#"{"name":"a","count":2.5}"#).2, "/count");
         assert_eq!(refusal(r#"{"name":"a","count":1e300}"#).2, "/count");
     }

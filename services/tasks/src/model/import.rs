@@ -84,7 +84,7 @@ pub(crate) const ERROR_COLUMN: &str = "error";
 
 /// Which column of a table: its name in the header, or its number, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, kernel::ids::utoipa::ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be the name of a column or its number")]
 pub enum ColumnRef {
     Number(usize),
     Name(String),
