@@ -35,6 +35,20 @@ impl<T> Page<T> {
     }
 }
 
+/// Size and start of a page.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    pub limit: u32,
+    pub cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// One more row than asked for tells whether a next page exists.
+    pub fn rows(&self) -> u64 {
+        u64::from(self.limit) + 1
+    }
+}
+
 /// Seals and opens cursors with a server-side key.
 #[derive(Clone)]
 pub struct CursorCodec {
@@ -79,6 +93,33 @@ impl CursorCodec {
         serde_json::from_slice(payload).map_err(|_| invalid())
     }
 
+    /// Where a page starts; `None`: at the beginning. Refuses as [`Self::open`] does.
+    pub fn start<T: DeserializeOwned>(&self, cursor: Option<&str>, binding: &str) -> Result<Option<T>> {
+        cursor.map(|cursor| self.open(cursor, binding)).transpose()
+    }
+
+    /// Cuts the one row too many that was read to see whether more follow, and seals where the next page starts.
+    pub fn page<R, P: Serialize>(
+        &self,
+        mut rows: Vec<R>,
+        limit: impl Into<u64>,
+        binding: &str,
+        position: impl Fn(&R) -> P,
+    ) -> Result<Page<R>> {
+        let limit = usize::try_from(limit.into()).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = match rows.last() {
+            Some(last) if more => Some(self.seal(&position(last), binding)?),
+            _ => None,
+        };
+        Ok(Page {
+            items: rows,
+            next_cursor,
+            total: None,
+        })
+    }
+
     fn mac(&self, payload: &[u8], binding: &str) -> Hmac<Sha256> {
         hmac_sha256(&self.key, &[payload, binding.as_bytes()])
     }
@@ -99,6 +140,17 @@ mod tests {
 
     fn codec() -> CursorCodec {
         CursorCodec::new([7; 32])
+    }
+
+    #[test]
+    fn a_page_loses_the_row_too_many_and_the_next_one_starts_behind_its_last() {
+        let page = codec().page(vec![1, 2, 3], 2_u32, "b", |row| *row).expect("a page");
+        assert_eq!(page.items, [1, 2]);
+        let start = codec().start::<i32>(page.next_cursor.as_deref(), "b").expect("a place");
+        assert_eq!(start, Some(2));
+        let last = codec().page(vec![3], 2_u64, "b", |row| *row).expect("a page");
+        assert_eq!((last.items, last.next_cursor), (vec![3], None));
+        assert_eq!(codec().start::<i32>(None, "b").expect("the beginning"), None);
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::WebhooksService;
-use crate::service::PageRequest;
+use kernel::cursor::PageRequest;
 
 pub(crate) const TAG: &str = "webhooks";
 

@@ -1,13 +1,13 @@
 //! The log of deliveries: list, read, replay.
 
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{WebhookId, WorkspaceId};
 use kernel::{Error, Result, Timestamp};
 use platform::Caller;
 use platform::db::{Reply, Unit};
 
 use super::views::{AttemptView, DeliveryDetailView, DeliveryView, ReplayView};
-use super::{PageRequest, dispatch};
+use super::dispatch;
 use crate::WebhooksService;
 use crate::error::WebhooksError;
 use crate::model::{DeliveryId, DeliveryState, DueDelivery, Webhook};
@@ -35,9 +35,9 @@ impl WebhooksService {
             filter.since.map_or(0, Timestamp::as_micros),
             caller.user_id()?
         );
-        let before: Option<(i64, DeliveryId)> = self.open_cursor(&page, &binding)?;
+        let before: Option<(i64, DeliveryId)> = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let rows = store::list(&self.db, store::page(webhook_id, &filter, before, page.rows())).await?;
-        let page = self.page_of(rows, &page, &binding, |row| (row.created_at.as_micros(), row.id))?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.id))?;
         Ok(page.map(DeliveryView::from))
     }
 

@@ -3,7 +3,7 @@
 use contracts::PublicEvent;
 use contracts::audit::{Action, Entry, Log};
 use contracts::webhooks::events;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{EntityId, EventId, ProjectId, WebhookId, WorkspaceId};
 use kernel::{Error, FieldError, Result, Timestamp};
 use platform::Caller;
@@ -11,7 +11,7 @@ use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::views::{DeliveryView, WebhookView, WebhookWithSecretView};
-use super::{OFFERED, PageRequest};
+use super::OFFERED;
 use crate::WebhooksService;
 use crate::error::WebhooksError;
 use crate::model::{Delivery, DeliveryId, DisabledReason, Message, SigningSecret, TEST_EVENT, Webhook, patterns};
@@ -103,10 +103,10 @@ impl WebhooksService {
     pub(crate) async fn list_webhooks(&self, caller: &Caller, workspace_id: WorkspaceId, page: PageRequest) -> Result<Page<WebhookView>> {
         self.authorize(caller, workspace_id).await?;
         let binding = format!("webhooks|{workspace_id}|{}", caller.user_id()?);
-        let after = self.open_cursor(&page, &binding)?;
+        let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let select = store::webhooks::page(workspace_id, after, page.rows());
         let rows = store::webhooks::list(&self.db, select).await?;
-        let page = self.page_of(rows, &page, &binding, |webhook| webhook.id)?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |webhook| webhook.id)?;
         Ok(page.map(|webhook| WebhookView::new(&webhook, caller.now)))
     }
 

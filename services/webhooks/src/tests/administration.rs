@@ -10,7 +10,7 @@ use sea_query::{Alias, Query};
 use super::{World, announced, rows};
 use crate::Config;
 use crate::model::DisabledReason;
-use crate::service::PageRequest;
+use kernel::cursor::PageRequest;
 use crate::service::webhooks::{CreateWebhook, UpdateWebhook};
 
 fn any() -> IfMatch {

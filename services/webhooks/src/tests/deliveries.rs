@@ -10,7 +10,7 @@ use platform::http::{Field, IfMatch};
 
 use super::{World, rows, status};
 use crate::model::{DeliveryId, DeliveryState};
-use crate::service::PageRequest;
+use kernel::cursor::PageRequest;
 use crate::service::webhooks::UpdateWebhook;
 use crate::store::deliveries::Filter;
 

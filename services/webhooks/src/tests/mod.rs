@@ -30,7 +30,7 @@ use testkit::fakes::{FakeIdentity, FakeWorkspaces};
 use testkit::{FixedClock, TestDb};
 
 use crate::model::{DeliveryId, DeliveryState};
-use crate::service::PageRequest;
+use kernel::cursor::PageRequest;
 use crate::service::views::{DeliveryDetailView, DeliveryView, WebhookView};
 use crate::service::webhooks::CreateWebhook;
 use crate::store::deliveries::Filter;

@@ -13,7 +13,7 @@ use kernel::{Error, Result};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::WorkspacesService;
-use crate::service::PageRequest;
+use kernel::cursor::PageRequest;
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;

@@ -6,7 +6,7 @@
 use contracts::audit::{Action, Entry};
 use contracts::identity::FindUserByEmail;
 use contracts::workspaces::events::MemberInvited;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{EntityId, InvitationId, UserId, WorkspaceId};
 use kernel::roles::{Permission, Role, SalesRole};
 use kernel::{Error, Result};
@@ -16,7 +16,7 @@ use platform::due::Due;
 use platform::mail::{MAIL_KIND, Mail};
 
 use super::access::{Scope, WorkspaceAccess};
-use super::{PageRequest, entry};
+use super::entry;
 use crate::WorkspacesService;
 use crate::error::{ROLE_LOST, WorkspacesError};
 use crate::model::{Fields, Invitation, InvitationState, InvitationToken, Standing};
@@ -131,7 +131,7 @@ impl WorkspacesService {
     ) -> Result<Page<InvitationView>> {
         let access = self.authorize(caller, Permission::MemberInvite, id).await?;
         let binding = format!("invitations|{id}|{state:?}|{}", access.member.user_id);
-        let after = self.open_cursor(&page, &binding)?;
+        let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let filter = match state {
             None => Filter::All,
             Some(InvitationStateView::Pending) => Filter::Open(caller.now),
@@ -141,7 +141,7 @@ impl WorkspacesService {
             Some(InvitationStateView::Revoked) => Filter::Stored(InvitationState::Revoked),
         };
         let rows = store::invitations::list(&self.db, &access.scope, filter, after, page.rows()).await?;
-        let page = self.page_of(rows, &page, &binding, |row| row.id)?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| row.id)?;
         Ok(page.map(|row| InvitationView::new(&row, caller.now)))
     }
 

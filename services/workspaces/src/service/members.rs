@@ -2,7 +2,7 @@
 
 use contracts::audit::Action;
 use contracts::workspaces::events;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{UserId, WorkspaceId};
 use kernel::roles::{Permission, Role, SalesRole};
 use kernel::{Error, Result, Timestamp};
@@ -11,7 +11,7 @@ use platform::db::{Guard, Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::access::{Scope, WorkspaceAccess};
-use super::{PageRequest, entry};
+use super::entry;
 use crate::WorkspacesService;
 use crate::error::{LAST_OWNER, ROLE_LOST, WORKSPACE_GONE, WorkspacesError};
 use crate::model::{Member, Standing, Workspace};
@@ -47,7 +47,7 @@ impl WorkspacesService {
             .map(|(joined, user_id)| (Timestamp::from_micros(joined), user_id));
         let select = store::members::page(&access.scope, role, after, page.rows());
         let rows = store::members::list(&self.db, select).await?;
-        let page = self.page_of(rows, &page, &binding, |row| (row.created_at.as_micros(), row.user_id))?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.user_id))?;
         let mut people = self.people(caller, page.items.iter().map(|row| row.user_id).collect()).await?;
         Ok(page.map(|row| ListedMemberView {
             person: people.remove(&row.user_id).map(Into::into),

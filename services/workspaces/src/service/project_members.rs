@@ -3,7 +3,7 @@
 use contracts::audit::Action;
 use contracts::workspaces::events::RoleChanged;
 use kernel::Result;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{ProjectId, UserId, WorkspaceId};
 use kernel::roles::{Permission, Role};
 use platform::Caller;
@@ -11,7 +11,7 @@ use platform::db::{Guard, Reply, Unit};
 use platform::http::IfMatch;
 
 use super::access::{ProjectAccess, Scope};
-use super::{PageRequest, entry};
+use super::entry;
 use crate::WorkspacesService;
 use crate::error::{MEMBER_GONE, WorkspacesError};
 use crate::model::ProjectMember;
@@ -27,9 +27,9 @@ impl WorkspacesService {
     ) -> Result<Page<ListedProjectMemberView>> {
         let access = self.authorize(caller, Permission::ProjectRead, id).await?;
         let binding = format!("project-members|{id}|{}", access.member.user_id);
-        let after = self.open_cursor(&page, &binding)?;
+        let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let rows = store::project_members::list(&self.db, &access.scope, id, after, page.rows()).await?;
-        let page = self.page_of(rows, &page, &binding, |row| row.user_id)?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| row.user_id)?;
         let mut people = self.people(caller, page.items.iter().map(|row| row.user_id).collect()).await?;
         Ok(page.map(|row| ListedProjectMemberView {
             person: people.remove(&row.user_id).map(Into::into),
@@ -46,9 +46,9 @@ impl WorkspacesService {
     ) -> Result<Page<ProjectMemberView>> {
         let access = self.authorize(caller, Permission::WorkspaceExport, id).await?;
         let binding = format!("all-project-members|{id}|{}", access.member.user_id);
-        let after = self.open_cursor(&page, &binding)?;
+        let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let rows = store::project_members::list_all(&self.db, &access.scope, after, page.rows()).await?;
-        let page = self.page_of(rows, &page, &binding, |row| (row.user_id, row.project_id))?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| (row.user_id, row.project_id))?;
         Ok(page.map(|row| (&row).into()))
     }
 

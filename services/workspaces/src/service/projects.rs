@@ -2,7 +2,7 @@
 
 use contracts::audit::{Action, Entry};
 use contracts::workspaces::events;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{EntityId, ProjectId, WorkspaceId};
 use kernel::roles::{Permission, Role};
 use kernel::{Result, Timestamp};
@@ -12,7 +12,7 @@ use platform::http::{Field, IfMatch};
 
 use super::access::{AlsoDeleted, ProjectAccess, Scope, hide_deleted};
 use super::workspaces::{set, set_value};
-use super::{PageRequest, entry};
+use super::entry;
 use crate::WorkspacesService;
 use crate::error::{ROLE_LOST, WorkspacesError};
 use crate::model::{Fields, Project, ProjectMember, ProjectState};
@@ -126,11 +126,11 @@ impl WorkspacesService {
             state.map_or("", ProjectState::as_str),
             text.as_deref().unwrap_or_default()
         );
-        let after = self.open_cursor(&page, &binding)?;
+        let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let filter = Filter { workspace_id, state, text };
         let select = store::projects::visible(user_id, &filter, after, page.rows());
         let rows = store::projects::list(&self.db, select).await?;
-        let page = self.page_of(rows, &page, &binding, |row| row.project.id)?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| row.project.id)?;
         Ok(page.map(|row| ListedProjectView {
             // The statement gives only rows with a role; the weakest is the safe answer should it ever not.
             role: row.role().unwrap_or(Role::Viewer),

@@ -5,7 +5,7 @@ use kernel::{Error, Result};
 use platform::Caller;
 use platform::takeout::{Disclosure, Given, PART_ROWS, Part, Subject, Takeout};
 
-use super::PageRequest;
+use kernel::cursor::PageRequest;
 use crate::WorkspacesService;
 use crate::model::ProjectState;
 

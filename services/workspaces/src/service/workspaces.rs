@@ -3,7 +3,7 @@
 use contracts::audit::{Action, Entry};
 use contracts::workspaces::events;
 use kernel::Result;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{EntityId, WorkspaceId};
 use kernel::roles::{Permission, Role, SalesRole};
 use platform::Caller;
@@ -11,7 +11,7 @@ use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::access::{AlsoDeleted, Scope, hide_deleted};
-use super::{PageRequest, entry};
+use super::entry;
 use crate::WorkspacesService;
 use crate::error::WorkspacesError;
 use crate::model::{Fields, Member, Workspace, workspace::slug_from};
@@ -147,10 +147,10 @@ impl WorkspacesService {
     pub(crate) async fn list_workspaces(&self, caller: &Caller, deleted: bool, page: PageRequest) -> Result<Page<OwnWorkspaceView>> {
         let user_id = caller.user_id()?;
         let binding = format!("workspaces|{deleted}|{user_id}");
-        let after = self.open_cursor(&page, &binding)?;
+        let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let select = store::workspaces::of_person(user_id, deleted, after, page.rows());
         let rows = store::workspaces::list_of_person(&self.db, select).await?;
-        let page = self.page_of(rows, &page, &binding, |row| row.workspace.id)?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| row.workspace.id)?;
         Ok(page.map(|WorkspaceMember { workspace, member }| OwnWorkspaceView {
             workspace: self.workspace_view(&workspace),
             role: member.role,

@@ -31,7 +31,7 @@ use sea_query::{Alias, Order, Query};
 use testkit::{FixedClock, TestDb};
 
 use crate::model::Member;
-use crate::service::PageRequest;
+use kernel::cursor::PageRequest;
 use crate::service::invitations::CreateInvitation;
 use crate::service::projects::CreateProject;
 use crate::service::workspaces::CreateWorkspace;
