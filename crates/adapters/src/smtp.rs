@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kernel::{Error, Result};
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
@@ -111,7 +111,7 @@ impl SmtpMailer {
         let builder = Message::builder()
             .from(self.from.clone())
             .to(to)
-            .subject(&mail.subject)
+            .raw_header(subject(&mail.subject))
             .message_id(Some(format!("<{}@{}>", mail.message_id, self.from.email.domain())));
         let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.text.clone());
         let message = match &mail.html {
@@ -123,6 +123,46 @@ impl SmtpMailer {
         };
         message.map_err(|error| invalid(&error))
     }
+}
+
+/// The longest that a word of [`encoded_words`] may be, so that also the first line, behind `Subject: `, ends within the 76
+/// characters of RFC 2047, section 2.
+const MAX_ENCODED: usize = 67;
+
+/// The whole is encoded when a part of it looks like an encoded-word (RFC 2047): lettre leaves ASCII as it is, and a mail client
+/// would show something else than what was written.
+fn subject(text: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if text.contains("=?") {
+        HeaderValue::dangerous_new_pre_encoded(name, text.to_owned(), encoded_words(text))
+    } else {
+        HeaderValue::new(name, text.to_owned())
+    }
+}
+
+/// Encoded-words in "Q" (RFC 2047, section 4.2), each a line: letters and digits as they are, all else as `=XX`. No character is
+/// split over two words.
+fn encoded_words(text: &str) -> String {
+    const START: &str = "=?utf-8?q?";
+    const END: &str = "?=";
+    let (mut words, mut word) = (Vec::new(), START.to_owned());
+    for character in text.chars() {
+        let mut bytes = [0; 4];
+        let encoded: String = character
+            .encode_utf8(&mut bytes)
+            .bytes()
+            .map(|byte| match byte {
+                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
+                _ => format!("={byte:02X}"),
+            })
+            .collect();
+        if word.len() + encoded.len() + END.len() > MAX_ENCODED {
+            words.push(std::mem::replace(&mut word, START.to_owned()) + END);
+        }
+        word.push_str(&encoded);
+    }
+    words.push(word + END);
+    words.join("\r\n ")
 }
 
 /// RFC 4954: the server wants other credentials or TLS. That is the operator's to mend, and no mail should be lost over it.

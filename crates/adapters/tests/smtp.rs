@@ -120,6 +120,54 @@ async fn a_mail_arrives_with_sender_recipient_both_bodies_and_its_id() {
     }
 }
 
+/// What a mail client makes of the folded header `Subject`.
+fn subject_shown(heard: &str) -> String {
+    let mut lines = heard.lines().skip_while(|line| !line.starts_with("Subject: "));
+    let mut header = lines.next().expect("a subject").trim_start_matches("Subject: ").to_owned();
+    for line in lines.take_while(|line| line.starts_with(' ')) {
+        assert!(line.len() <= 76, "{line}");
+        header.push_str(line);
+    }
+    let mut bytes = Vec::new();
+    for word in header.split(' ') {
+        assert!(word.len() + "Subject: ".len() <= 76, "{word}");
+        let text = word
+            .strip_prefix("=?utf-8?q?")
+            .and_then(|rest| rest.strip_suffix("?="))
+            .expect("an encoded-word");
+        let mut rest = text.bytes();
+        while let Some(byte) = rest.next() {
+            if byte == b'=' {
+                let digits = [rest.next().expect("a digit"), rest.next().expect("a digit")];
+                let digits = std::str::from_utf8(&digits).expect("ASCII");
+                bytes.push(u8::from_str_radix(digits, 16).expect("hexadecimal"));
+            } else {
+                assert!(byte.is_ascii_alphanumeric(), "{text}");
+                bytes.push(byte);
+            }
+        }
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// A title that looks like an encoded-word (RFC 2047) must not be decoded into something else by who reads the mail.
+#[tokio::test]
+async fn a_subject_is_shown_as_it_was_written() {
+    for subject in [
+        "=?utf-8?q?=0d=0aBcc:_evil?=",
+        "Ada assigned ABC-1 =?utf-8?b?QmNjOiBldmls?= to you, and a long rest that has to be folded over some lines, wëll",
+    ] {
+        let server = FakeServer::start(Answers::new()).await;
+        let mail = Mail {
+            subject: subject.into(),
+            ..mail()
+        };
+        mailer(&server.config()).send(&mail).await.expect("sent");
+        let heard = server.heard();
+        assert_eq!(subject_shown(&heard), subject, "{heard}");
+    }
+}
+
 #[tokio::test]
 async fn credentials_are_used_and_never_shown() {
     let server = FakeServer::start(Answers::new()).await;

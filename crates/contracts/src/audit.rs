@@ -63,6 +63,7 @@ actions! {
     TaskRestored => "task.restored",
     TaskPurged => "task.purged",
     TasksImported => "tasks.imported",
+    TasksExported => "tasks.exported",
     WebhookCreated => "webhook.created",
     WebhookUpdated => "webhook.updated",
     WebhookSecretRotated => "webhook.secret_rotated",
@@ -95,6 +96,8 @@ actions! {
     ApiKeyCreated => "api_key.created",
     ApiKeyUpdated => "api_key.updated",
     ApiKeyRevoked => "api_key.revoked",
+    CalendarFeedCreated => "calendar_feed.created",
+    CalendarFeedDeleted => "calendar_feed.deleted",
     SessionsEnded => "sessions.ended",
 }
 

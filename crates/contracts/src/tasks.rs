@@ -93,18 +93,22 @@ pub mod events {
     task_event!(TaskDeleted, "tasks.task_deleted.v1" {});
     task_event!(TaskRestored, "tasks.task_restored.v1" {});
     task_event!(
-    /// The task and another one were related. Announced for both, each from its own side.
+    /// The task and another one were related. Announced for both, each from its own side and to the readers of its project.
     TaskRelated, "tasks.task_related.v1" {
         /// `blocks`, `blocked_by`, `relates`, `duplicates` or `duplicated_by`: what the task does to the other.
         relation: String,
-        other_id: TaskId,
+        /// Absent where the other task lies in another project, which not all readers of this one can read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other_id: Option<TaskId>,
     });
     task_event!(
     /// A relation ended. Announced for both tasks, each from its own side.
     TaskUnrelated, "tasks.task_unrelated.v1" {
         /// As in `TaskRelated`.
         relation: String,
-        other_id: TaskId,
+        /// As in `TaskRelated`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other_id: Option<TaskId>,
     });
     task_event!(
         /// The due moment comes within a day; once per due date.

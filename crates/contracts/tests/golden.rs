@@ -221,12 +221,12 @@ fn tasks_samples() -> Vec<Sample> {
         sample(&tasks::TaskRelated {
             task: task(),
             relation: "blocks".into(),
-            other_id: id::<TaskId>(0x401),
+            other_id: Some(id::<TaskId>(0x401)),
         }),
         sample(&tasks::TaskUnrelated {
             task: task(),
             relation: "duplicated_by".into(),
-            other_id: id::<TaskId>(0x401),
+            other_id: Some(id::<TaskId>(0x401)),
         }),
         sample(&tasks::TaskDueSoon {
             task: task(),

@@ -12,6 +12,9 @@ pub fn base() -> OpenApi {
             "The backend for a team's whole work: accounts, workspaces, projects, tasks, notifications, live events.\n\n\
              Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists are paged with opaque cursors. \
              `POST` and `PATCH` accept an `Idempotency-Key`. Changes honour `If-Match`. \
+             Beside the headers that are described every answer has those for browsers (`Content-Security-Policy`, \
+             `Strict-Transport-Security`, `X-Content-Type-Options`, `X-Frame-Options`, `Referrer-Policy`, `Permissions-Policy`, \
+             `Cross-Origin-*`), those of CORS where the origin is allowed, and `Content-Encoding` and `Vary` where it is compressed. \
              Clients must ignore unknown fields and unknown values of enumerations.",
         ))
         .contact(Some(ContactBuilder::new().name(Some("Guildhall")).build()))

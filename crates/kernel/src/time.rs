@@ -57,13 +57,62 @@ impl fmt::Debug for Timestamp {
         fmt::Display::fmt(self, f)
     }
 }
-impl FromStr for Timestamp {
-    type Err = jiff::Error;
-    /// RFC 3339 with any offset.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(Self::from_jiff)
+/// What was to be a moment is no date-time of RFC 3339, or lies outside of what can be written as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidTimestamp;
+
+impl fmt::Display for InvalidTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected an RFC 3339 date-time such as 2026-11-21T09:30:00Z, not after 9999-12-30T22:00:00Z")
     }
 }
+impl std::error::Error for InvalidTimestamp {}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+    /// RFC 3339 with any offset, nothing else of ISO 8601. A leap second is the last second of its minute.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !is_date_time(text.as_bytes()) {
+            return Err(InvalidTimestamp);
+        }
+        let moment = text.parse::<jiff::Timestamp>().map(Self::from_jiff).map_err(|_| InvalidTimestamp)?;
+        // An offset may lead out of the years that have four digits.
+        if moment < YEAR_ZERO { Err(InvalidTimestamp) } else { Ok(moment) }
+    }
+}
+
+/// 0000-01-01T00:00:00Z
+const YEAR_ZERO: Timestamp = Timestamp::from_seconds(-62_167_219_200);
+
+/// The shape of `date-time` (RFC 3339, 5.6); whether there is such a day and hour is not asked.
+fn is_date_time(text: &[u8]) -> bool {
+    let shaped = |part: &[u8], pattern: &[u8]| {
+        part.len() == pattern.len()
+            && part.iter().zip(pattern).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                wanted => byte.eq_ignore_ascii_case(wanted),
+            })
+    };
+    let Some((local, rest)) = text.split_at_checked(b"0000-00-00T00:00:00".len()) else {
+        return false;
+    };
+    let offset = match rest.strip_prefix(b".") {
+        None => rest,
+        Some(fraction) => {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == 0 {
+                return false;
+            }
+            &fraction[digits..]
+        }
+    };
+    let zone = match offset {
+        [b'+' | b'-', hours_and_minutes @ ..] => shaped(hours_and_minutes, b"00:00") && hours_and_minutes < &b"24:00"[..],
+        zulu => shaped(zulu, b"Z"),
+    };
+    shaped(local, b"0000-00-00T00:00:00") && zone
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -72,9 +121,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| {
-            serde::de::Error::custom("expected an RFC 3339 date-time such as 2026-11-21T09:30:00Z, not after 9999-12-30T22:00:00Z")
-        })
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 impl utoipa::PartialSchema for Timestamp {
@@ -141,6 +188,54 @@ impl utoipa::ToSchema for TimeZone {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_those_of_rfc_3339() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01t00:00:01z", 1),
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("1969-12-31T19:00:00-05:00", 0),
+            ("1970-01-01T00:00:00-00:00", 0),
+            ("1970-01-01T00:00:02.999999Z", 2),
+            ("1970-01-01T00:00:02.5+00:00", 2),
+            ("0000-01-01T00:00:00Z", -62_167_219_200),
+        ] {
+            let read: Timestamp = text.parse().expect(text);
+            assert_eq!(read.as_seconds(), seconds, "{text}");
+            // What is read can be read again as it is written.
+            assert_eq!(read.to_string().parse::<Timestamp>(), Ok(read), "{text}");
+        }
+        for text in [
+            "",
+            "2024-02-20",
+            "2024-02-20T10:00:00",
+            "2024-02-20 10:00:00Z",
+            "2024-02-20T10:00Z",
+            "2024-02-20T10Z",
+            "20240220T100000Z",
+            "2024-02-20T10:00:00,5Z",
+            "2024-02-20T10:00:00.Z",
+            "2024-02-20T10:00:00Z[UTC]",
+            "2024-02-20T10:00:00+01:00[Europe/Berlin]",
+            "+002024-02-20T10:00:00Z",
+            "-000001-02-20T10:00:00Z",
+            "2024-02-20T10:00:00+01",
+            "2024-02-20T10:00:00+0100",
+            "2024-02-20T10:00:00+25:00",
+            "2024-02-20T10:00:00+24:00",
+            "2024-02-20T10:00:00+00:00:30",
+            "2024-02-20T10:00:00+01:60",
+            "2024-02-30T10:00:00Z",
+            "2024-02-20T24:00:00Z",
+            " 2024-02-20T10:00:00Z",
+            "2024-02-20T10:00:00Z ",
+            "0000-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text:?}");
+        }
+    }
 
     #[test]
     fn time_zones_have_one_spelling() {

@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kernel::actor::DEFAULT_CALL_TIMEOUT;
 use kernel::ids::{SessionId, UserId};
+use kernel::scopes::{Scope, ScopeSet};
 use kernel::{Actor, CallContext, Clock, Error, Result, Timestamp};
 
 use crate::http::idempotency::IdempotencySlot;
@@ -26,6 +28,8 @@ pub struct Caller {
     pub now: Timestamp,
     /// May manage the installation.
     pub instance_admin: bool,
+    /// What an API key may be used for; `None` for whoever may do all that the person may.
+    pub scopes: Option<ScopeSet>,
     /// When the access token ends; live streams close then.
     pub token_expires_at: Option<Timestamp>,
     /// Set when the request carries an `Idempotency-Key`; the first unit stores the reply with it.
@@ -43,9 +47,16 @@ impl Caller {
             user_agent: None,
             now: clock.now(),
             instance_admin: false,
+            scopes: None,
             token_expires_at: None,
             idempotency: None,
         }
+    }
+
+    /// Whether an API key has this scope, for parts of an answer that another scope than the route's opens. Without a key there is
+    /// nothing to lack.
+    pub fn holds(&self, scope: Scope) -> bool {
+        self.scopes.is_none_or(|scopes| scopes.permits(scope))
     }
 
     /// The signed-in person; 401 for anybody else.
@@ -63,6 +74,19 @@ impl Caller {
                 "This cannot be done with an API key; sign in.",
             )),
             Actor::System | Actor::Anonymous => Err(Error::unauthenticated("auth.required", "Sign in to do this.")),
+        }
+    }
+
+    /// The same caller when the reply holds a secret: it is not kept for the `Idempotency-Key` of the request, neither in a unit
+    /// nor after the handler.
+    #[must_use]
+    pub fn keeping_no_reply(&self) -> Self {
+        if let Some(slot) = &self.idempotency {
+            slot.settled.store(true, Ordering::Release);
+        }
+        Self {
+            idempotency: None,
+            ..self.clone()
         }
     }
 

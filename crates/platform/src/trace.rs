@@ -65,35 +65,25 @@ pub fn answered(span: &Span, status: u16) {
     }
 }
 
-/// One unit of work on its way to the database, until it is committed. Not outside of a trace: what looks for work every
-/// moment would drown everything else.
+/// One unit of work on its way to the database, until it is committed.
 pub fn unit(service: &str, engine: Engine) -> Span {
-    if !under_way() {
-        return Span::none();
-    }
-    tracing::info_span!(
-        target: TARGET,
-        "unit",
-        otel.name = format_args!("{service} unit"),
-        otel.kind = "client",
-        otel.status_code = Empty,
-        db.system.name = system(engine),
-        db.namespace = service,
-        db.query.summary = Empty,
-        db.operation.batch.size = Empty,
-        "error.type" = Empty,
-    )
+    database(service, "unit", engine)
 }
 
-/// One SELECT. Not outside of a trace.
+/// One SELECT.
 pub fn read(service: &str, engine: Engine) -> Span {
+    database(service, "read", engine)
+}
+
+/// Not outside of a trace: what looks for work every moment would drown everything else.
+fn database(service: &str, what: &str, engine: Engine) -> Span {
     if !under_way() {
         return Span::none();
     }
     tracing::info_span!(
         target: TARGET,
-        "read",
-        otel.name = format_args!("{service} read"),
+        "database",
+        otel.name = format_args!("{service} {what}"),
         otel.kind = "client",
         otel.status_code = Empty,
         db.system.name = system(engine),

@@ -40,6 +40,10 @@ pub struct TestServer {
     name: Option<String>,
 }
 
+/// How long tests wait for a connection to a database. Many tests at once keep the servers of a small machine busy for longer
+/// than the product's default, and then it answers 503, as it should.
+pub const PATIENCE_MS: u64 = 30_000;
+
 impl TestServer {
     /// A place on the engine under test that holds migrated databases of `schemas`. Every service of an application can
     /// be connected to its [`TestServer::config`].
@@ -52,6 +56,9 @@ impl TestServer {
         let small = DbConfig {
             max_connections: 8,
             sqlite_readers: Some(2),
+            acquire_timeout_ms: PATIENCE_MS,
+            connect_timeout_ms: PATIENCE_MS,
+            busy_timeout_ms: PATIENCE_MS,
             ..DbConfig::default()
         };
         let (url, name) = match engine {

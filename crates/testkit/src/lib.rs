@@ -11,5 +11,5 @@ mod server;
 mod store;
 
 pub use clock::FixedClock;
-pub use db::{TestDb, TestServer, engine};
+pub use db::{PATIENCE_MS, TestDb, TestServer, engine};
 pub use store::prepare_store;

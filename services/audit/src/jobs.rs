@@ -32,16 +32,17 @@ impl Retention {
                 return Ok(());
             };
             let mut unit = Unit::new(&Caller::system(&*service.toolkit.clock, self.name()));
-            logs::shorten(&mut unit, &head, &last);
+            let shorter = head.clone().shorten(&last, &service.key);
+            logs::shorten(&mut unit, &head, &shorter);
             match service.db.apply(unit).await {
-                // Another replica does the same.
+                // Another replica does the same, or an entry has come: next time.
                 Err(DbError::Guard(guard)) if guard == LOG_GREW => return Ok(()),
                 done => drop(done?),
             }
             if !full {
                 return Ok(());
             }
-            head.first_seq = last.entry.seq + 1;
+            head = shorter;
         }
     }
 }

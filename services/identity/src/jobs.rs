@@ -60,21 +60,6 @@ impl Sweep for CleanUp {
     }
 }
 
-pub(crate) struct FlushKeyUses(pub(crate) Arc<IdentityService>);
-
-#[async_trait]
-impl Sweep for FlushKeyUses {
-    fn name(&self) -> &'static str {
-        "identity.key_uses"
-    }
-    fn every(&self) -> Duration {
-        Duration::from_secs(60)
-    }
-    async fn run(&self) -> Result<()> {
-        self.0.flush_key_uses().await
-    }
-}
-
 impl IdentityService {
     /// Forgets what nobody can use any more.
     pub(crate) async fn clean_up(&self) -> Result<()> {

@@ -35,7 +35,7 @@ use platform::db::Db;
 use platform::due::{DueHandler, Sweep};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::jobs::{CleanUp, FlushKeyUses, RotateKeys, SendMail};
+use crate::jobs::{CleanUp, RotateKeys, SendMail};
 
 pub use crate::http::DISCLOSED;
 pub use config::{
@@ -81,10 +81,6 @@ impl Service for IdentityService {
         Some(self)
     }
     fn sweeps(self: Arc<Self>) -> Vec<Arc<dyn Sweep>> {
-        vec![
-            Arc::new(RotateKeys(Arc::clone(&self))),
-            Arc::new(FlushKeyUses(Arc::clone(&self))),
-            Arc::new(CleanUp(self)),
-        ]
+        vec![Arc::new(RotateKeys(Arc::clone(&self))), Arc::new(CleanUp(self))]
     }
 }

@@ -78,7 +78,6 @@ pub struct IdentityService {
     hasher: hashing::Hasher,
     signer: signing::Signer,
     throttle: throttling::Throttle,
-    key_uses: api_keys::KeyUses,
     providers: oidc::Providers,
 }
 
@@ -100,7 +99,6 @@ impl IdentityService {
             hasher: hashing::Hasher::new(&config.password),
             signer: signing::Signer::default(),
             throttle: throttling::Throttle::new(&config.throttle),
-            key_uses: api_keys::KeyUses::default(),
             providers: oidc::Providers::new(&config.oidc, egress),
             public_url: installation.public_url.trim_end_matches('/').to_owned(),
             seal: SealKey::new(keyring.seal),
@@ -172,7 +170,8 @@ fn read_blocklist(config: &Config) -> Vec<String> {
     }
 }
 
-/// The same caller without its `Idempotency-Key`: replies that carry tokens must not be stored for a replay.
+/// The same caller without its `Idempotency-Key`, for units that decide nothing about the reply. A reply outside of `/v1/auth` that
+/// carries a secret takes [`Caller::keeping_no_reply`].
 fn without_idempotency(caller: &Caller) -> Caller {
     Caller {
         idempotency: None,

@@ -1,5 +1,7 @@
 //! The `[tasks]` section.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,11 @@ impl Config {
             problems.push("tasks.import_max_rows: must be between 1 and 5000".to_owned());
         }
         problems
+    }
+
+    /// How long a deleted task can be restored.
+    pub(crate) fn restore_time(&self) -> Duration {
+        Duration::from_secs(u64::from(self.restore_days) * 86_400)
     }
 }
 

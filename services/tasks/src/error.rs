@@ -28,6 +28,8 @@ pub(crate) enum TasksError {
     TaskArchived,
     #[error("The task is not deleted; delete it first.")]
     TaskNotDeleted,
+    #[error("The time to restore it is over.")]
+    RestoreTimeOver,
     #[error("The parent task is deleted; restore it first.")]
     ParentDeleted,
     #[error("The task has too many sub-tasks to be deleted or restored at once; delete some of them first.")]
@@ -76,7 +78,7 @@ pub(crate) enum TasksError {
 
 impl TasksError {
     const fn parts(self) -> (ErrorKind, &'static str) {
-        use ErrorKind::{Conflict, Forbidden, NotFound};
+        use ErrorKind::{Conflict, Forbidden, Gone, NotFound};
         match self {
             Self::TaskNotFound => (NotFound, "tasks.task.not_found"),
             Self::ProjectNotFound => (NotFound, "tasks.project.not_found"),
@@ -90,6 +92,7 @@ impl TasksError {
             Self::ProjectArchived => (Conflict, "tasks.project.archived"),
             Self::TaskArchived => (Conflict, "tasks.task.archived"),
             Self::TaskNotDeleted => (Conflict, "tasks.task.not_deleted"),
+            Self::RestoreTimeOver => (Gone, "tasks.restore.too_late"),
             Self::ParentDeleted => (Conflict, "tasks.task.parent_deleted"),
             Self::SubtreeTooLarge => (Conflict, "tasks.task.subtree_too_large"),
             Self::NoRoom => (Conflict, "tasks.task.no_room"),

@@ -365,9 +365,7 @@ impl Sweep for PurgeDeleted {
     async fn run(&self) -> Result<()> {
         let service = &self.0;
         let clock = &*service.toolkit.clock;
-        let deadline = clock
-            .now()
-            .minus(Duration::from_secs(u64::from(service.config.restore_days) * 86_400));
+        let deadline = clock.now().minus(service.config.restore_time());
         loop {
             let ids = store::purge::list_expired(&service.db, deadline, CHUNK).await?;
             if ids.is_empty() {

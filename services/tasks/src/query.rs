@@ -1,7 +1,8 @@
 //! Query parameters of lists: comma lists, sorts, fields and expansions. What is wrong here is 400.
 
 use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
-use kernel::{Error, FieldError, Result, Timestamp};
+use kernel::{Error, Result, Timestamp};
+use platform::http::query_error;
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
@@ -222,6 +223,16 @@ pub(crate) enum ExportFormat {
     Json,
 }
 
+impl ExportFormat {
+    /// Of the file's name.
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// How the page of a list with fixed filters shall look.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -404,9 +415,7 @@ impl GetTaskQuery {
 }
 
 fn bad(name: &str, detail: &str) -> Error {
-    let mut error = Error::malformed("request.query_invalid", "A query parameter is not acceptable; see errors.");
-    error.fields.push(FieldError::new(format!("#query/{name}"), "invalid", detail));
-    error
+    query_error(name, "invalid", detail)
 }
 
 fn each<T: std::str::FromStr>(name: &str, list: &CommaList) -> Result<Vec<T>> {

@@ -6,6 +6,8 @@ use platform::db::Guard;
 /// A delivery was replayed, given up or sent by another replica meanwhile; what we did with it does not count.
 pub(crate) const MOVED_ON: Guard = Guard::conflict("webhooks.delivery.moved_on", "The delivery has changed meanwhile.");
 
+pub(crate) const TOO_MANY: Guard = Guard::conflict("webhooks.webhook.too_many", "The workspace has as many webhooks as it may have.");
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WebhooksError {
     #[error("There is no such workspace.")]
@@ -16,8 +18,6 @@ pub(crate) enum WebhooksError {
     WebhookNotFound,
     #[error("There is no such delivery.")]
     DeliveryNotFound,
-    #[error("The workspace has as many webhooks as it may have.")]
-    TooMany,
     #[error("The webhook is disabled; enable it first.")]
     Disabled,
 }
@@ -30,7 +30,6 @@ impl From<WebhooksError> for Error {
             E::Forbidden => (ErrorKind::Forbidden, "webhooks.forbidden"),
             E::WebhookNotFound => (ErrorKind::NotFound, "webhooks.webhook.not_found"),
             E::DeliveryNotFound => (ErrorKind::NotFound, "webhooks.delivery.not_found"),
-            E::TooMany => (ErrorKind::Conflict, "webhooks.webhook.too_many"),
             E::Disabled => (ErrorKind::Conflict, "webhooks.webhook.disabled"),
         };
         Self::new(kind, code, error.to_string())

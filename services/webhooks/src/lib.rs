@@ -11,6 +11,7 @@
 //! - Secrets are sealed at rest and shown once.
 //! - A request goes only where [`platform::egress::Egress`] lets it, judged anew each time.
 //! - One webhook's receiver cannot delay another's messages.
+//! - A workspace has at most `max_per_workspace` webhooks, however many are made at once.
 //!
 //! **Events in**: all public ones of the catalog besides people's own notifications; purged workspaces and projects.
 //! **Events out**: `webhooks.*` (see [`contracts::webhooks::events`]). **Calls**: workspaces (access, members), identity (addresses).
@@ -46,7 +47,7 @@ pub use store::checks::CHECKS;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "webhooks",
-    migrations: platform::migrations!["0001_init"],
+    migrations: platform::migrations!["0001_init", "0002_turns"],
     unique_rules: &[UniqueRule {
         constraint: "webhook_deliveries_once",
         columns: "webhook_deliveries.webhook_id, webhook_deliveries.message_id",

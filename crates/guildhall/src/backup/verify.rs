@@ -11,12 +11,12 @@ use kernel::Timestamp;
 use kernel::ids::Uuid;
 use platform::check::{Check, Link, PLATFORM, Rule, Severity};
 use platform::db::transfer::{Transfer, known_migrations};
-use platform::db::{DbError, FromRow, Row, Schema};
+use platform::db::{DbError, Engine, FromRow, Row, Schema};
 use sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use serde::Serialize;
 
 use super::manifest::Manifest;
-use super::{Progress, Result, files_in, refused, restore};
+use super::{Problem, Progress, Result, files_in, refused, restore};
 use crate::compose;
 use crate::config::Config;
 
@@ -142,7 +142,8 @@ impl<'a> Run<'a> {
     async fn all(mut self) -> Result<Report> {
         self.progress.phase("verifying", compose::KEPT.len() as u64 * 2);
         for (schema, _) in compose::KEPT {
-            self.database(schema).await?;
+            let outcome = self.database(schema).await;
+            self.unless_damaged(schema.service, outcome)?;
             self.progress.add(1);
         }
         if self.absent == compose::KEPT.len() {
@@ -150,16 +151,36 @@ impl<'a> Run<'a> {
         }
         for (schema, checks) in compose::KEPT {
             if self.current.contains(schema.service) {
-                for check in PLATFORM.iter().chain(*checks) {
-                    self.check(schema.service, check).await?;
-                }
-                self.envelopes(schema.service).await?;
-                self.waiting(schema.service).await?;
+                let outcome = self.rows(schema.service, checks).await;
+                self.unless_damaged(schema.service, outcome)?;
             }
             self.progress.add(1);
         }
-        self.seals().await?;
+        let outcome = self.seals().await;
+        self.unless_damaged(audit::SCHEMA.service, outcome)?;
         Ok(self.report)
+    }
+
+    async fn rows(&mut self, service: &'static str, checks: &[Check]) -> Result<()> {
+        for check in PLATFORM.iter().chain(checks) {
+            self.check(service, check).await?;
+        }
+        self.envelopes(service).await?;
+        self.waiting(service).await
+    }
+
+    /// A file of SQLite that cannot be read is a finding like others, and the other files are still verified.
+    fn unless_damaged(&mut self, service: &'static str, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Err(Problem::Database(error)) if self.transfer.engine() == Engine::Sqlite => {
+                self.current.remove(service);
+                let about = "The file can be read from end to end.";
+                let rows = vec![format!("{service}.sqlite3: {error}")];
+                self.note(service, "database.readable", Severity::Broken, about, rows);
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn note(&mut self, service: &'static str, check: &str, severity: Severity, about: &str, mut rows: Vec<String>) {
@@ -336,9 +357,10 @@ impl<'a> Run<'a> {
                 .limit(1)
                 .take()
         };
-        let events: Vec<i64> = self.transfer.all(other, mentions("outbox", "envelope")).await?;
+        let news: Vec<i64> = self.transfer.all(other, mentions("outbox", "envelope")).await?;
+        let own: Vec<i64> = self.transfer.all(service, mentions("outbox", "envelope")).await?;
         let work: Vec<i64> = self.transfer.all(service, mentions("due_work", "payload")).await?;
-        Ok(!events.is_empty() || !work.is_empty())
+        Ok(!news.is_empty() || !own.is_empty() || !work.is_empty())
     }
 
     /// Whether every event in the outbox can be read.

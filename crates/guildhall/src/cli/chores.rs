@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CliResult, Failure, HealthcheckArgs, MigrateArgs, ProcessRole, print, print_json};
+use super::{CliResult, Failure, HealthcheckArgs, MigrateArgs, ProcessRole, chain, print, print_json};
 use crate::compose::{self, Databases};
 use crate::config::Config;
 
@@ -91,13 +91,22 @@ pub async fn healthcheck(config: &Config, args: &HealthcheckArgs) -> CliResult {
         .timeout(Duration::from_secs(5))
         .build()
         .map_err(Failure::failed)?;
-    let response = client
-        .get(&url)
-        .send()
-        .await
-        .map_err(|error| Failure::unreachable(format!("{url}: {error}")))?;
-    let ready = response.status().is_success();
-    let body: serde_json::Value = response.json().await.unwrap_or_default();
+    let response = match client.get(&url).send().await {
+        Ok(response) => response,
+        Err(error) => {
+            let detail = chain(&error.without_url());
+            if args.output.json {
+                print_json(&serde_json::json!({ "status": "unreachable", "checks": [], "detail": detail }))?;
+            }
+            return Err(Failure::unreachable(format!("{url}: {detail}")));
+        }
+    };
+    let (ready, status) = (response.status().is_success(), response.status());
+    // Something else than our server may have answered, such as a proxy.
+    let body: serde_json::Value = response.json().await.unwrap_or_else(|_| {
+        let said = if ready { "ready" } else { "not_ready" };
+        serde_json::json!({ "status": said, "checks": [], "detail": format!("answered {status} without JSON") })
+    });
     if args.output.json {
         print_json(&body)?;
     } else {

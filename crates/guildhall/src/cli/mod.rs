@@ -1,9 +1,10 @@
 //! The command line. Exit codes: 0 success, 1 the work failed, 2 wrong usage or configuration,
-//! 3 something it needs (database, server) cannot be reached.
+//! 3 something it needs (database, server) cannot be reached, 4 another server works on the data folder.
 
 mod chores;
 mod config;
 mod installation;
+mod lock;
 mod outbox;
 mod serve;
 mod users;
@@ -223,14 +224,37 @@ impl Failure {
             message: message.to_string(),
         }
     }
+    /// Another server works on the data folder: exit code 4.
+    pub fn in_use(message: impl std::fmt::Display) -> Self {
+        Self {
+            code: 4,
+            message: message.to_string(),
+        }
+    }
+}
+
+/// An error with all that caused it, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 impl From<kernel::Error> for Failure {
     fn from(error: kernel::Error) -> Self {
-        let cause = error.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let text = match (error.kind, &error.cause) {
+            // What is kept from callers of the API is what an operator asks for.
+            (kernel::ErrorKind::Internal, Some(cause)) => chain(&**cause),
+            (_, Some(cause)) => format!("{error} ({cause})"),
+            (_, None) => error.to_string(),
+        };
         match error.kind {
-            kernel::ErrorKind::Unavailable | kernel::ErrorKind::Timeout => Self::unreachable(format!("{error}{cause}")),
-            _ => Self::failed(format!("{error}{cause}")),
+            kernel::ErrorKind::Unavailable | kernel::ErrorKind::Timeout => Self::unreachable(text),
+            _ => Self::failed(text),
         }
     }
 }

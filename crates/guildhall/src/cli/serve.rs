@@ -1,5 +1,6 @@
 //! `guildhall serve`
 
+use std::fs::File;
 use std::time::Duration;
 
 use adapters::otlp::Traces;
@@ -8,7 +9,7 @@ use platform::db::Engine;
 use platform::lifecycle::Lifecycle;
 use tokio::net::TcpListener;
 
-use super::{CliResult, Failure, Global, ProcessRole, ServeArgs, load, print};
+use super::{CliResult, Failure, Global, ProcessRole, ServeArgs, load, lock, print};
 use crate::compose::{self, App, Parts};
 use crate::config::Config;
 
@@ -29,6 +30,7 @@ pub async fn serve(global: &Global, args: ServeArgs) -> CliResult {
     platform::telemetry::init_logs(&config.log, spans.into_iter().chain(errors).collect()).map_err(Failure::failed)?;
     let metrics = platform::telemetry::init_metrics().map_err(Failure::failed)?;
 
+    let _lock = take_folder(&config)?;
     let lifecycle = Lifecycle::new();
     if let Some(reporter) = reporter {
         reporter.spawn(&lifecycle);
@@ -74,6 +76,18 @@ fn check_roles(config: &Config, roles: &[ProcessRole]) -> CliResult {
         ));
     }
     Ok(())
+}
+
+/// The data folder, where one is needed; on SQLite with the lock that keeps a second server out.
+fn take_folder(config: &Config) -> Result<Option<File>, Failure> {
+    if config.server.secret.is_none() {
+        lock::make_folder(&config.server.data_dir)?;
+    }
+    if config.database.engine().map_err(Failure::usage)? != Engine::Sqlite {
+        return Ok(None);
+    }
+    let folder = config.database.sqlite_folder(&config.server.data_dir).map_err(Failure::usage)?;
+    lock::take(&folder)
 }
 
 async fn bind(address: &str) -> Result<TcpListener, Failure> {

@@ -38,6 +38,9 @@ impl Refusal {
     }
 }
 
+/// Of a path with its query.
+const MAX_TARGET_BYTES: usize = 8 * 1024;
+
 /// Our own failure; it is logged where it arises.
 fn internal() -> Refusal {
     let document = json!({ "code": "internal", "detail": "Something went wrong on our side.", "status": 500 });
@@ -96,13 +99,13 @@ impl Caller<'_> {
             request = request.header(header::CONTENT_TYPE, "application/json");
             Body::from(Value::Object(arguments).to_string())
         };
-        let request = request.uri(target(&path, &query)).body(body).map_err(|_| internal())?;
+        let request = request.uri(target(&path, &query)?).body(body).map_err(|_| internal())?;
         self.ask(request).await
     }
 
     /// A GET of the API.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Refusal> {
-        let request = Request::builder().method(Method::GET).uri(target(path, query)).body(Body::empty());
+        let request = Request::builder().method(Method::GET).uri(target(path, query)?).body(Body::empty());
         self.ask(request.map_err(|_| internal())?).await
     }
 
@@ -194,17 +197,24 @@ pub fn segment(text: &str) -> String {
         .replace('+', "%20")
 }
 
-fn target(path: &str, query: &[(&str, String)]) -> String {
+fn target(path: &str, query: &[(&str, String)]) -> Result<String, Refusal> {
     let mut serializer = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in query {
         serializer.append_pair(name, value);
     }
     let query = serializer.finish();
-    if query.is_empty() {
+    let target = if query.is_empty() {
         path.to_owned()
     } else {
         format!("{path}?{query}")
+    };
+    // Longer ones the API refuses with the same words, and far longer ones are no URI at all.
+    if target.len() > MAX_TARGET_BYTES {
+        let detail = "What is asked for is too long.";
+        let document = json!({ "code": "request.uri_too_long", "detail": detail, "status": 414 });
+        return Err(Refusal { status: 414, document });
     }
+    Ok(target)
 }
 
 /// Lists of the API are `a,b`.

@@ -10,18 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audit::AuditService;
-use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use contracts::workspaces::{GetMembership, Workspaces};
 use futures_util::stream;
-use http::header;
 use kernel::ids::{UserId, WorkspaceId};
 use kernel::roles::Permission;
 use kernel::time::SharedClock;
 use kernel::{Error, ErrorKind, Result, Timestamp};
 use platform::Caller;
-use platform::http::{Path, Problem};
+use platform::http::{Path, Problem, download};
 use platform::takeout::{Disclosure, Given, Subject, Takeout};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -238,18 +236,11 @@ async fn answer(takeouts: Arc<Takeouts>, caller: Caller, subject: Subject) -> Re
     let rest = stream::try_unfold((first, export), |(first, mut export)| async move {
         let part = match first {
             Some(first) => Some(first),
-            None => export.next().await.inspect_err(|error| {
-                tracing::warn!(code = %error.code, cause = ?error.cause, "an export broke off");
-            })?,
+            None => export.next().await?,
         };
-        Ok::<_, Error>(part.map(|part| (part, (None, export))))
+        Ok(part.map(|part| (part, (None, export))))
     });
-    let headers = [
-        (header::CONTENT_TYPE, "application/zip".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((headers, HttpBody::from_stream(rest)))
+    Ok(download("application/zip", &name, rest))
 }
 
 /// Export everything of one's own

@@ -124,6 +124,10 @@ async fn sec_17_keys_come_in_the_header_alone_and_stop_at_once() {
 
     let listed = ada.get("/v1/api-keys").await.expect(StatusCode::OK);
     assert_eq!(listed.items().len(), 1);
+    assert!(
+        listed.items()[0]["last_used_at"].is_string(),
+        "noted at once, for the process may end: {listed:#?}"
+    );
     assert!(!listed.text.contains("ghl_"), "never again: {}", listed.text);
     let path = format!("/v1/api-keys/{id}");
     ada.patch_if(&path, 1, json!({ "name": "Weekly" })).await.expect(StatusCode::OK);

@@ -194,6 +194,36 @@ async fn sec_24_a_person_sees_what_happened_to_their_account_and_nobody_elses() 
     app.stop().await;
 }
 
+/// They learn who it was, and the installation's log from where.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_24_the_address_of_an_administrator_is_not_shown_to_those_they_act_on() {
+    let app = TestApp::start().await;
+    let (ben, root) = (app.register("ben").await, app.administrator().await);
+    let path = format!("/v1/users/{}/lock", ben.user_id);
+    for method in [reqwest::Method::PUT, reqwest::Method::DELETE] {
+        let request = root.request(method, &path).header("user-agent", "Console/9");
+        root.send(request).await.expect(StatusCode::NO_CONTENT);
+    }
+    let ben = app.sign_in(&ben.email).await;
+    for action in ["account.locked", "account.activated", "sessions.ended"] {
+        let own = &entries(&ben, &format!("/v1/me/security-log?action={action}"), &[action]).await[0];
+        assert_eq!(own["actor"]["user_id"], json!(root.user_id), "{own}");
+        assert_eq!((own.get("address"), own.get("user_agent")), (None, None), "{own}");
+    }
+    for action in ["account.locked", "account.activated"] {
+        let theirs = &entries(&root, &format!("/v1/audit-log?action={action}"), &[action]).await[0];
+        assert_eq!(
+            (&theirs["address"], &theirs["user_agent"]),
+            (&json!("127.0.0.1"), &json!("Console/9")),
+            "{theirs}"
+        );
+    }
+    let twice = ["sign_in.succeeded", "sign_in.succeeded"];
+    let own = entries(&ben, "/v1/me/security-log?action=sign_in.succeeded", &twice).await;
+    assert!(own.iter().all(|entry| entry["address"] == json!("127.0.0.1")), "one's own is shown");
+    app.stop().await;
+}
+
 /// The address of a client is for the log alone: it must not travel to other programs, nor to live streams.
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_24_no_address_reaches_a_webhook() {

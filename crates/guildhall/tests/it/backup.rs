@@ -1,5 +1,7 @@
 //! `guildhall backup`, `restore`, `verify` and `export-to` through the binary, on the engine under test.
 
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use testkit::TestServer;
 
 use crate::process::{Server, free_port, guildhall};
-use crate::support::{Client, PASSWORD, SCHEMAS, eventually};
+use crate::support::{Client, SCHEMAS, eventually};
 
 /// A command on the installation of `database`.
 pub fn run_on(database: &TestServer, arguments: &[&str]) -> Output {
@@ -77,33 +79,9 @@ pub fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
-pub fn nobody(base: &str, http: &reqwest::Client) -> Client {
-    Client {
-        base: base.to_owned(),
-        http: http.clone(),
-        token: None,
-        user_id: String::new(),
-        email: String::new(),
-        refresh: String::new(),
-    }
-}
-
-pub async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
-    let email = format!("{name}@example.com");
-    let body = json!({ "email": email, "password": PASSWORD, "name": name });
-    let answer = nobody(base, http).post("/v1/auth/register", body).await.expect(StatusCode::CREATED);
-    Client {
-        token: answer.body["access_token"].as_str().map(str::to_owned),
-        refresh: answer.body["refresh_token"].as_str().expect("a token").to_owned(),
-        user_id: answer.body["user"]["id"].as_str().expect("an id").to_owned(),
-        email,
-        ..nobody(base, http)
-    }
-}
-
 /// The same person on another server, with nothing but the refresh token of before.
 pub async fn continue_on(base: &str, person: &Client) -> Client {
-    let answer = nobody(base, &person.http)
+    let answer = Client::anonymous(base, &person.http)
         .post("/v1/auth/refresh", json!({ "refresh_token": person.refresh }))
         .await
         .expect(StatusCode::OK);
@@ -123,7 +101,7 @@ pub struct World {
 }
 
 pub async fn settle(base: &str, http: &reqwest::Client) -> World {
-    let ada = register(base, http, "ada").await;
+    let ada = Client::anonymous(base, http).register("ada").await;
     let workspace = ada.workspace("Engine works").await;
     let project = ada.project(&workspace, "ENG").await;
     let task = ada.task(&project, "Polish the gears").await["id"]
@@ -187,7 +165,6 @@ async fn a_backup_of_a_running_server_comes_back_on_its_engine_and_on_sqlite() {
     assert_eq!(left, 2, "nothing but the two archives");
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(&archive).expect("the archive").permissions().mode();
         assert_eq!(mode & 0o077, 0, "others cannot read it");
     }
@@ -441,6 +418,27 @@ async fn what_is_broken_by_hand_is_named() {
     assert!(String::from_utf8_lossy(&said.stdout).contains("BROKEN"), "{said:?}");
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_on_the_machine_can_read_the_data_folder() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let folder = place.path().join("data");
+    let http = reqwest::Client::new();
+    let mut server = Server::start_at(&folder, None, free_port(), |command| {
+        command.env("GUILDHALL_LOG__LEVEL", "error");
+    });
+    server.ready(&http).await;
+    // Makes a mail as well.
+    server.anonymous(&http).register("ada").await;
+    eventually("the mail", || async { folder.join("mailbox.json").exists().then_some(()) }).await;
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for entry in std::fs::read_dir(&folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+}
+
 fn uuid(number: u128) -> kernel::ids::Uuid {
     kernel::ids::Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 + number)
 }
@@ -449,12 +447,22 @@ fn uuid(number: u128) -> kernel::ids::Uuid {
 async fn a_damaged_sqlite_file_is_found_and_not_saved_as_if_it_were_whole() {
     let database = TestServer::on(Engine::Sqlite, &SCHEMAS).await;
     let file = database.folder().join("tasks.sqlite3");
-    let mut bytes = std::fs::read(&file).expect("the file");
+    let whole = std::fs::read(&file).expect("the file");
+    // Some pages in the middle: the rest is still looked at, and the report names the file.
+    let mut bytes = whole.clone();
+    let middle = whole.len() / 2;
+    bytes[middle..middle + 12 * 1024].fill(0xA5);
+    std::fs::write(&file, bytes).expect("written");
+    let report = json_of(&run_on(&database, &["verify", "--json"]), 1);
+    let broken = |finding: &Value| finding["service"] == "tasks" && finding["severity"] == "broken";
+    let found = report["report"]["findings"].as_array().expect("findings");
+    assert!(found.iter().any(broken), "{report:#}");
     // All but the first, which says what the file is.
+    let mut bytes = whole;
     bytes[4096..].fill(0xA5);
     std::fs::write(&file, bytes).expect("written");
     let output = run_on(&database, &["verify", "--json"]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    refused(&output, 1, "tasks.sqlite3");
     let target = database.folder().join("copy.tar.zst");
     let output = run_on(&database, &["backup", "--to", text(&target)]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use reqwest::StatusCode;
 use testkit::TestServer;
 
-use crate::backup::{Place, continue_on, json_of, register, run_on, text};
+use crate::backup::{Place, continue_on, json_of, run_on, text};
 use crate::crash::{all_items, announced, create_until_it_dies, invite_and_accept};
 use crate::process::{Server, free_port};
 use crate::support::{Client, SCHEMAS, eventually};
@@ -33,8 +33,8 @@ async fn backups_under_load_come_back_whole_after_the_server_was_killed() {
     let http = reqwest::Client::new();
     let mut server = Server::start(&database, free_port());
     server.ready(&http).await;
-    let owner = register(&server.base, &http, "owner").await;
-    let assignee = register(&server.base, &http, "assignee").await;
+    let owner = server.anonymous(&http).register("owner").await;
+    let assignee = server.anonymous(&http).register("assignee").await;
     let workspace = owner.workspace("Drill").await;
     invite_and_accept(&owner, &workspace, &assignee).await;
     let project = owner.project(&workspace, "DRILL").await;

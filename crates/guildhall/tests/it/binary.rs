@@ -124,6 +124,80 @@ fn what_cannot_work_is_refused_with_the_reason() {
     }
     let url = format!("http://127.0.0.1:{}", free_port());
     assert_eq!(run(guildhall().args(["healthcheck", "--url", &url])).status.code(), Some(3));
+    let output = run(guildhall().args(["healthcheck", "--json", "--url", &url]));
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = json_of(&output);
+    assert_eq!(said["status"], "unreachable", "{said}");
+    assert!(said["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{said}");
+}
+
+/// A folder cannot lie in a file.
+#[test]
+fn a_data_folder_that_cannot_be_made_is_named_with_the_reason() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let folder = file.path().join("data");
+    let name = folder.to_str().expect("UTF-8");
+    for arguments in [
+        vec!["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"],
+        vec!["migrate"],
+        vec!["user", "lock", "--email", "nobody@example.com"],
+    ] {
+        let output = run(guildhall().args(&arguments).args(["--data-dir", name]));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(name) && said.contains("os error"), "{arguments:?}: {said}");
+        assert!(!said.contains("Something went wrong"), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_the_same_sqlite_folder_is_refused_until_the_first_is_gone() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (folder, http) = (place.path().join("data"), reqwest::Client::new());
+    let quiet = |command: &mut Command| {
+        command.env("GUILDHALL_LOG__LEVEL", "error");
+    };
+    let mut first = Server::start_at(&folder, None, free_port(), quiet);
+    first.ready(&http).await;
+
+    let mut second = guildhall()
+        .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off", "--data-dir"])
+        .arg(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut ended = None;
+    for _ in 0..600 {
+        ended = second.try_wait().expect("its state");
+        if ended.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let _ = second.kill();
+    let output = second.wait_with_output().expect("its end");
+    assert_eq!(ended.and_then(|status| status.code()), Some(4), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("another server") && said.contains(folder.to_str().expect("UTF-8")),
+        "{said}"
+    );
+
+    // What may be done beside a server still may.
+    let archive = place.path().join("copy.tar.zst");
+    for arguments in [
+        ["backup", "--to", archive.to_str().expect("UTF-8")].as_slice(),
+        ["verify"].as_slice(),
+    ] {
+        let output = run(guildhall().args(arguments).arg("--data-dir").arg(&folder));
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+    first.kill();
+    let mut next = Server::start_at(&folder, None, free_port(), quiet);
+    next.ready(&http).await;
+    assert!(next.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,34 +11,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::process::{Server, free_port};
-use crate::support::{Client, PASSWORD, SCHEMAS, eventually};
+use crate::support::{Client, SCHEMAS, eventually};
 
 /// Creators at work at the same time.
 const CREATORS: usize = 8;
-
-fn client(base: &str, http: &reqwest::Client) -> Client {
-    Client {
-        base: base.to_owned(),
-        http: http.clone(),
-        token: None,
-        user_id: String::new(),
-        email: String::new(),
-        refresh: String::new(),
-    }
-}
-
-pub async fn register(base: &str, http: &reqwest::Client, name: &str) -> Client {
-    let email = format!("{name}@example.com");
-    let nobody = client(base, http);
-    let body = json!({ "email": email, "password": PASSWORD, "name": name });
-    let answer = nobody.post("/v1/auth/register", body).await.expect(StatusCode::CREATED);
-    Client {
-        token: answer.body["access_token"].as_str().map(str::to_owned),
-        user_id: answer.body["user"]["id"].as_str().expect("an id").to_owned(),
-        email,
-        ..nobody
-    }
-}
 
 /// An invitation by link, accepted.
 pub async fn invite_and_accept(owner: &Client, workspace: &str, guest: &Client) {
@@ -133,8 +109,8 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let port = free_port();
     let mut server = Server::start(&database, port);
     server.ready(&http).await;
-    let owner = register(&server.base, &http, "owner").await;
-    let assignee = register(&server.base, &http, "assignee").await;
+    let owner = Client::anonymous(&server.base, &http).register("owner").await;
+    let assignee = Client::anonymous(&server.base, &http).register("assignee").await;
     let workspace = owner.workspace("Crash site").await;
     invite_and_accept(&owner, &workspace, &assignee).await;
     let project = owner.project(&workspace, "CRASH").await;

@@ -382,6 +382,10 @@ async fn the_transport_keeps_the_rules_of_every_route() {
         .expect_problem(StatusCode::BAD_REQUEST, "request.malformed_json");
     let request = ada.request(Method::POST, "/mcp").header("content-type", "text/plain").body("{}");
     ada.send(request).await.expect(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let long = json!({ "name": "search_tasks", "arguments": { "q": "x".repeat(70_000) } });
+    let long = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": long });
+    let refused = ada.send(message(&ada, &long)).await.expect(StatusCode::OK);
+    assert!(refused.text.contains("request.uri_too_long"), "{refused:#?}");
     let huge = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": { "x": "y".repeat(8 << 20) } });
     ada.send(message(&ada, &huge)).await.expect(StatusCode::PAYLOAD_TOO_LARGE);
 

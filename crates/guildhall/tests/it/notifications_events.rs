@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::crash::register;
 use crate::process::{Server, free_port};
 use crate::support::{Client, SCHEMAS, TestApp, eventually, join};
 
@@ -364,7 +363,7 @@ async fn a_client_resumes_across_a_restart_of_the_binary() {
     let port = free_port();
     let mut server = Server::start(&database, port);
     server.ready(&http).await;
-    let ada = register(&server.base, &http, "ada").await;
+    let ada = server.anonymous(&http).register("ada").await;
     let workspace = ada.workspace("Engine works").await;
     let project = ada.project(&workspace, "ENG").await;
     let mut live = Live::open(&ada, &workspace, None).await;

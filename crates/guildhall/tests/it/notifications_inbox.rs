@@ -100,8 +100,14 @@ async fn a_notification_is_listed_counted_marked_and_dismissed() {
     assert_eq!(unread(bob).await, before - 1);
 
     let mail = stage.app.mail(&bob.email, |mail| mail.subject.contains("Polish the gears")).await;
-    assert!(mail.text.contains(&format!("/tasks/{task}")), "{}", mail.text);
-    assert!(mail.text.contains("/settings/notifications"), "{}", mail.text);
+    assert!(mail.text.contains(&format!("/v1/tasks/{task}")), "{}", mail.text);
+    // Every link leads to something that its reader can open.
+    let links: Vec<&str> = mail.text.split_whitespace().filter(|word| word.starts_with("http://")).collect();
+    assert_eq!(links.len(), 2, "{}", mail.text);
+    for link in links {
+        let path = link.splitn(4, '/').nth(3).expect("a path");
+        bob.get(&format!("/{path}")).await.expect(StatusCode::OK);
+    }
     stage.app.stop().await;
 }
 
@@ -271,7 +277,12 @@ async fn invitations_and_role_changes_are_told() {
 async fn preferences_are_a_merge_patch_and_are_obeyed() {
     let stage = Stage::new().await;
     let bob = &stage.bob;
-    let defaults = bob.get(PREFERENCES).await.expect(StatusCode::OK).body;
+    let read = bob.get(PREFERENCES).await.expect(StatusCode::OK);
+    assert!(read.header("etag").is_some());
+    bob.patch_if(PREFERENCES, 999, json!({ "task.assigned": { "email": false } }))
+        .await
+        .expect_problem(StatusCode::PRECONDITION_FAILED, "request.version_mismatch");
+    let defaults = read.body;
     assert_eq!(defaults["task.assigned"], json!({ "in_app": true, "email": true }));
     let request = bob
         .request(Method::PATCH, PREFERENCES)

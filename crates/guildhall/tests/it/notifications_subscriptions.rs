@@ -174,7 +174,19 @@ async fn sec_22_what_one_cannot_read_one_cannot_subscribe_to() {
 async fn with_a_daily_digest_no_mail_comes_at_once() {
     let stage = Stage::new().await;
     let bob = &stage.bob;
-    let defaults = bob.get(SETTINGS).await.expect(StatusCode::OK).body;
+    let read = bob.get(SETTINGS).await.expect(StatusCode::OK);
+    let tag = read.header("etag").expect("a tag").to_owned();
+    let again = bob.request(Method::GET, SETTINGS).header("if-none-match", &tag);
+    bob.send(again).await.expect(StatusCode::NOT_MODIFIED);
+    bob.patch_if(SETTINGS, 999, json!({ "digest_hour": 9 }))
+        .await
+        .expect_problem(StatusCode::PRECONDITION_FAILED, "request.version_mismatch");
+    let same = bob
+        .request(Method::PATCH, SETTINGS)
+        .header("if-match", &tag)
+        .json(&json!({ "digest_hour": 8 }));
+    assert_eq!(bob.send(same).await.expect(StatusCode::OK).header("etag"), Some(tag.as_str()));
+    let defaults = read.body;
     assert_eq!(defaults, json!({ "email_mode": "immediate", "digest_hour": 8, "time_zone": "UTC" }));
     bob.patch("/v1/me", json!({ "time_zone": "Asia/Tokyo" })).await;
     let request = bob

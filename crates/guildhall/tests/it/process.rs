@@ -3,6 +3,10 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use testkit::PATIENCE_MS;
+
+use crate::support::Client;
+
 /// A command line of the binary under test, without the variables of the test run.
 pub fn guildhall() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_guildhall"));
@@ -43,6 +47,8 @@ impl Server {
             .arg("--data-dir")
             .arg(data_dir)
             .env("GUILDHALL_HTTP__RATE_LIMITS__ENABLED", "false")
+            .env("GUILDHALL_DATABASE__ACQUIRE_TIMEOUT_MS", PATIENCE_MS.to_string())
+            .env("GUILDHALL_DATABASE__CONNECT_TIMEOUT_MS", PATIENCE_MS.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         if let Some(url) = url {
@@ -57,15 +63,8 @@ impl Server {
     }
 
     /// Nobody in particular, speaking with this server.
-    pub fn anonymous(&self, http: &reqwest::Client) -> crate::support::Client {
-        crate::support::Client {
-            base: self.base.clone(),
-            http: http.clone(),
-            token: None,
-            user_id: String::new(),
-            email: String::new(),
-            refresh: String::new(),
-        }
+    pub fn anonymous(&self, http: &reqwest::Client) -> Client {
+        Client::anonymous(&self.base, http)
     }
 
     pub async fn ready(&mut self, http: &reqwest::Client) {

@@ -100,3 +100,78 @@ async fn of_changes_with_the_same_tag_one_gets_through() {
     found.sort_unstable();
     assert_eq!((found[0], &found[1..]), (200, &[412; AT_ONCE - 1][..]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_while_it_is_used_is_missed_and_nothing_breaks() {
+    let app = TestApp::start().await;
+    let owner = app.register("owner").await;
+    let workspace = owner.workspace("Races").await;
+    let project = owner.project(&workspace, "RACE").await;
+    let tasks = format!("/v1/projects/{project}/tasks");
+    for number in 0..8 {
+        let label = json!({ "name": format!("Label {number}"), "color": "#336699" });
+        let labels = format!("/v1/workspaces/{workspace}/labels");
+        let label = owner.post(&labels, label).await.expect(StatusCode::CREATED).id();
+        let state = json!({ "name": format!("State {number}"), "status": "in_progress" });
+        let states = format!("/v1/workspaces/{workspace}/states");
+        let state = owner.post(&states, state).await.expect(StatusCode::CREATED).id();
+        let uses = (0..4).map(|turn| {
+            let body = if turn % 2 == 0 {
+                json!({ "title": "Labelled", "label_ids": [label] })
+            } else {
+                json!({ "title": "In a state", "state_id": state })
+            };
+            send(&owner, Method::POST, &tasks, None, Some(body))
+        });
+        let (label, state) = (format!("{labels}/{label}"), format!("{states}/{state}"));
+        let (used, label, state) = tokio::join!(
+            join_all(uses),
+            send(&owner, Method::DELETE, &label, Some("*"), None),
+            send(&owner, Method::DELETE, &state, Some("*"), None)
+        );
+        for answer in used {
+            assert!([201, 422].contains(&answer.status.as_u16()), "{answer:#?}");
+        }
+        assert!([200, 204].contains(&label.status.as_u16()), "{label:#?}");
+        assert!([204, 409].contains(&state.status.as_u16()), "{state:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_moved_while_one_is_made_below_it_goes_no_deeper_than_allowed() {
+    let app = TestApp::start().await;
+    let owner = app.register("owner").await;
+    let workspace = owner.workspace("Races").await;
+    let project = owner.project(&workspace, "RACE").await;
+    let tasks = format!("/v1/projects/{project}/tasks");
+    let below = async |parent: Option<&str>| {
+        let body = json!({ "title": "Level", "parent_id": parent });
+        owner.post(&tasks, body).await.expect(StatusCode::CREATED).id()
+    };
+    let mut fourth = below(None).await;
+    for _ in 0..3 {
+        fourth = below(Some(&fourth)).await;
+    }
+    for _ in 0..20 {
+        let fifth = below(None).await;
+        let path = format!("/v1/tasks/{fifth}");
+        let (moved, made) = tokio::join!(
+            send(&owner, Method::PATCH, &path, None, Some(json!({ "parent_id": fourth }))),
+            send(
+                &owner,
+                Method::POST,
+                &tasks,
+                None,
+                Some(json!({ "title": "Sixth", "parent_id": fifth }))
+            )
+        );
+        let both = moved.status.is_success() && made.status.is_success();
+        assert!(!both, "six levels: {moved:#?} {made:#?}");
+        for answer in [moved, made] {
+            assert!(
+                answer.status.is_success() || [409, 422].contains(&answer.status.as_u16()),
+                "{answer:#?}"
+            );
+        }
+    }
+}

@@ -124,6 +124,25 @@ async fn bodies_of_another_form_are_refused_everywhere() {
     assert!(findings.is_empty(), "{findings:#?}");
 }
 
+/// Before anything is looked for, as the ids here are nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_change_takes_if_none_match() {
+    let app = TestApp::start().await;
+    let administrator = app.administrator().await;
+    let mut findings = Vec::new();
+    let changes = [Method::PUT, Method::PATCH, Method::DELETE];
+    for operation in operations(&app)
+        .await
+        .iter()
+        .filter(|operation| changes.contains(&operation.method))
+    {
+        let request = administrator.request(operation.method.clone(), &operation.path);
+        let answer = administrator.send(request.header("if-none-match", "*")).await;
+        compare(&mut findings, operation, &answer, (412, None));
+    }
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_25_no_page_allows_inline_code_or_styles() {
     let app = TestApp::start().await;

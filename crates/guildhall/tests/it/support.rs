@@ -95,25 +95,12 @@ impl TestApp {
 
     /// Somebody without an account.
     pub fn anonymous(&self) -> Client {
-        Client {
-            base: self.base.clone(),
-            http: self.http.clone(),
-            token: None,
-            user_id: String::new(),
-            email: String::new(),
-            refresh: String::new(),
-        }
+        Client::anonymous(&self.base, &self.http)
     }
 
     /// Registers `<name>@example.com` and signs in.
     pub async fn register(&self, name: &str) -> Client {
-        let email = format!("{name}@example.com");
-        let answer = self
-            .anonymous()
-            .post("/v1/auth/register", json!({ "email": email, "password": PASSWORD, "name": name }))
-            .await
-            .expect(StatusCode::CREATED);
-        self.client_from(&answer.body, &email)
+        self.anonymous().register(name).await
     }
 
     /// The first administrator, made with the set-up code.
@@ -128,7 +115,7 @@ impl TestApp {
         let email = "admin@example.com";
         let body = json!({ "code": code, "email": email, "password": PASSWORD, "name": "Admin" });
         let answer = self.anonymous().post("/v1/auth/setup", body).await.expect(StatusCode::CREATED);
-        self.client_from(&answer.body, email)
+        self.anonymous().with_session(&answer.body, email)
     }
 
     /// Signs in again: a second session of the same person.
@@ -138,20 +125,10 @@ impl TestApp {
             .post("/v1/auth/sign-in", json!({ "email": email, "password": PASSWORD }))
             .await
             .expect(StatusCode::OK);
-        self.client_from(&answer.body, email)
+        self.anonymous().with_session(&answer.body, email)
     }
 
-    fn client_from(&self, body: &Value, email: &str) -> Client {
-        Client {
-            token: Some(body["access_token"].as_str().expect("an access token").to_owned()),
-            refresh: body["refresh_token"].as_str().unwrap_or_default().to_owned(),
-            user_id: body["user"]["id"].as_str().expect("a user id").to_owned(),
-            email: email.to_owned(),
-            ..self.anonymous()
-        }
-    }
-
-    /// Waits (at most 10 s) for a mail to `to` that `wanted` accepts.
+    /// Waits (at most 60 s) for a mail to `to` that `wanted` accepts.
     pub async fn mail(&self, to: &str, wanted: impl Fn(&Mail) -> bool) -> Mail {
         eventually("a mail", || async {
             self.mails().into_iter().find(|mail| mail.to == to && wanted(mail))
@@ -182,15 +159,15 @@ impl Drop for TestApp {
     }
 }
 
-/// Asks until there is an answer; fails after 10 s.
+/// Asks until there is an answer; fails after 60 s.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    for _ in 0..400 {
+    for _ in 0..2_400 {
         if let Some(answer) = ask().await {
             return answer;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("{what} did not appear within 10 s");
+    panic!("{what} did not appear within 60 s");
 }
 
 /// A person (or nobody) with an HTTP client.
@@ -250,6 +227,37 @@ impl Answer {
 }
 
 impl Client {
+    /// Somebody without an account, speaking with the server at `base`.
+    pub fn anonymous(base: &str, http: &reqwest::Client) -> Self {
+        Self {
+            base: base.to_owned(),
+            http: http.clone(),
+            token: None,
+            refresh: String::new(),
+            user_id: String::new(),
+            email: String::new(),
+        }
+    }
+
+    /// Registers `<name>@example.com` there and signs in.
+    pub async fn register(&self, name: &str) -> Self {
+        let email = format!("{name}@example.com");
+        let body = json!({ "email": email, "password": PASSWORD, "name": name });
+        let answer = self.post("/v1/auth/register", body).await.expect(StatusCode::CREATED);
+        self.with_session(&answer.body, &email)
+    }
+
+    /// Who was signed in by an answer with tokens.
+    fn with_session(&self, body: &Value, email: &str) -> Self {
+        Self {
+            token: Some(body["access_token"].as_str().expect("an access token").to_owned()),
+            refresh: body["refresh_token"].as_str().unwrap_or_default().to_owned(),
+            user_id: body["user"]["id"].as_str().expect("a user id").to_owned(),
+            email: email.to_owned(),
+            ..self.clone()
+        }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let builder = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {

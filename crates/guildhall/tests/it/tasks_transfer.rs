@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::eventually;
+use crate::support::{Client, PASSWORD, eventually};
 use crate::tasks_http::team;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +72,51 @@ async fn a_file_goes_in_once_is_told_once_and_comes_out_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sec_17_a_key_exports_what_its_scopes_open_and_the_log_tells_of_it() {
+    let team = team().await;
+    let task = json!({ "title": "Paint", "assignee_ids": [team.viewer.user_id] });
+    team.owner.post(&team.tasks(), task).await.expect(StatusCode::CREATED);
+    let export = format!("{}/export", team.tasks());
+    for (scopes, sees) in [(vec!["tasks:read"], false), (vec!["tasks:read", "members:read"], true)] {
+        let body = json!({ "name": "Program", "scopes": scopes, "current_password": PASSWORD });
+        let made = team.owner.post("/v1/api-keys", body).await.expect(StatusCode::CREATED);
+        let program = Client {
+            token: made.body["key"].as_str().map(str::to_owned),
+            ..team.owner.clone()
+        };
+        for format in ["csv", "json"] {
+            let file = program.get(&format!("{export}?format={format}")).await.expect(StatusCode::OK);
+            assert!(file.text.contains("Paint"), "{}", file.text);
+            assert_eq!(file.text.contains(&team.viewer.email), sees, "{}", file.text);
+            assert_eq!(file.text.contains(&team.owner.email), sees, "{}", file.text);
+        }
+    }
+    let log = format!("/v1/workspaces/{}/audit-log?action=tasks.exported", team.workspace);
+    let entries = eventually("the exports to be in the log", || async {
+        let entries = team.owner.get(&log).await.items().clone();
+        (entries.len() == 4).then_some(entries)
+    })
+    .await;
+    assert_eq!(entries[0]["actor"]["kind"], "api_key");
+    assert_eq!(
+        entries[0]["target"],
+        json!({ "kind": "project", "id": team.project, "name": "Project ABC" })
+    );
+
+    let made = team.bob.post("/v1/me/calendar-feeds", json!({ "name": "Mine" })).await;
+    let feed = format!("/v1/me/calendar-feeds/{}", made.expect(StatusCode::CREATED).id());
+    team.bob.delete(&feed).await.expect(StatusCode::NO_CONTENT);
+    team.bob.delete(&feed).await.expect(StatusCode::NOT_FOUND);
+    let actions = eventually("the feed to be in the log", || async {
+        let entries = team.bob.get("/v1/me/security-log?action=calendar_feed.*").await.items().clone();
+        (entries.len() >= 2).then(|| entries.iter().map(|entry| entry["action"].clone()).collect::<Vec<_>>())
+    })
+    .await;
+    assert_eq!(actions, ["calendar_feed.deleted", "calendar_feed.created"]);
+    team.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_imported_is_said_by_row_and_column() {
     let team = team().await;
     let import = format!("{}/import", team.tasks());
@@ -86,7 +131,7 @@ async fn what_cannot_be_imported_is_said_by_row_and_column() {
     assert_eq!((&report["delimiter"], &report["header"]), (&json!(";"), &json!(true)));
     assert_eq!(
         report["error_file"],
-        "\"Summary\",\"Tags\",\"error\"\r\n\"Bad\",\"nothing\",\"labels: nothing is no label of the workspace; create it first\"\r\n"
+        "\"Summary\";\"Tags\";\"error\"\r\n\"Bad\";\"nothing\";\"labels: nothing is no label of the workspace; create it first\"\r\n"
     );
     for (bad, pointer) in [
         (json!({ "format": "csv" }), "/content"),

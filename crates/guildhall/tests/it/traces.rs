@@ -15,7 +15,7 @@ use testkit::TestServer;
 
 use crate::collector::Collector;
 use crate::process::{Server, free_port};
-use crate::support::{Client, PASSWORD, SCHEMAS, eventually};
+use crate::support::{PASSWORD, SCHEMAS, eventually};
 
 fn attributes(span: &Span) -> BTreeMap<&str, String> {
     let text = |value: &any_value::Value| match value {
@@ -44,16 +44,6 @@ fn spans(collector: &Collector) -> Vec<Span> {
     scopes.flat_map(|scope| scope.spans).collect()
 }
 
-async fn sign_up(server: &Server, http: &reqwest::Client) -> Client {
-    let nobody = server.anonymous(http);
-    let body = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada" });
-    let answer = nobody.post("/v1/auth/register", body).await.expect(StatusCode::CREATED);
-    Client {
-        token: answer.body["access_token"].as_str().map(str::to_owned),
-        ..nobody
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_request_through_the_unit_to_the_consumers_of_its_event() {
     let collector = Collector::start(200).await;
@@ -69,7 +59,7 @@ async fn one_trace_leads_from_the_request_through_the_unit_to_the_consumers_of_i
             .env("OTEL_SERVICE_NAME", "somebody-else");
     });
     server.ready(&http).await;
-    let ada = sign_up(&server, &http).await;
+    let ada = server.anonymous(&http).register("ada").await;
     let workspace = ada.workspace("Acme").await;
     let project = ada.project(&workspace, "ABC").await;
     let trace = "0af7651916cd43dd8448eb211c80319c";
@@ -169,7 +159,7 @@ async fn a_collector_that_is_away_harms_nobody_and_is_told_of_once() {
             .stderr(file);
     });
     server.ready(&http).await;
-    let ada = sign_up(&server, &http).await;
+    let ada = server.anonymous(&http).register("ada").await;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(6) {
         ada.get("/v1/tasks").await.expect(StatusCode::OK);
@@ -193,7 +183,7 @@ async fn our_failures_are_reported_without_what_somebody_sent() {
             .env("GUILDHALL_SENTRY__ENVIRONMENT", "drill");
     });
     server.ready(&http).await;
-    let ada = sign_up(&server, &http).await;
+    let ada = server.anonymous(&http).register("ada").await;
     let workspace = ada.workspace("Acme").await;
     let project = ada.project(&workspace, "ABC").await;
     ada.task(&project, "A secret title").await;

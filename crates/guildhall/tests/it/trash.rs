@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::eventually;
+use crate::support::{Client, PASSWORD, eventually};
 use crate::tasks_http::team;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +47,21 @@ async fn tasks_and_projects_lie_in_one_list_and_come_back_or_go_for_good() {
         .get(&format!("{trash}?kind=comment"))
         .await
         .expect_problem(StatusCode::BAD_REQUEST, "request.query_invalid");
+
+    for (scopes, kinds) in [
+        (vec!["tasks:read"], vec!["task", "task"]),
+        (vec!["tasks:read", "projects:read"], vec!["task", "project", "task"]),
+    ] {
+        let body = json!({ "name": "Program", "scopes": scopes, "current_password": PASSWORD });
+        let key = owner.post("/v1/api-keys", body).await.expect(StatusCode::CREATED);
+        let program = Client {
+            token: key.body["key"].as_str().map(str::to_owned),
+            ..owner.clone()
+        };
+        let seen = program.get(&trash).await.expect(StatusCode::OK);
+        let seen: Vec<&str> = seen.items().iter().map(|item| item["kind"].as_str().unwrap()).collect();
+        assert_eq!(seen, kinds, "projects are what the scope for projects opens");
+    }
 
     let purge = format!("/v1/trash/tasks/{}", id(&tasks[0]));
     bob.delete(&purge).await.expect_problem(StatusCode::FORBIDDEN, "tasks.forbidden");

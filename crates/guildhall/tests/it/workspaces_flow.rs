@@ -118,10 +118,18 @@ async fn members_come_by_invitation_get_roles_and_go() {
     ada.patch_if(&path, 1, json!({ "role": "owner", "sales_role": "agent" }))
         .await
         .expect(StatusCode::OK);
-    let transferred = ada
-        .post(&format!("/v1/workspaces/{workspace}/transfer"), json!({ "user_id": bob.user_id }))
-        .await;
-    transferred.expect(StatusCode::OK);
+    let transfer = format!("/v1/workspaces/{workspace}/transfer");
+    let to_bob = json!({ "user_id": bob.user_id });
+    ada.post(&transfer, to_bob.clone())
+        .await
+        .expect_problem(StatusCode::PRECONDITION_REQUIRED, "request.if_match_required");
+    let with = |tag: &str| ada.request(Method::POST, &transfer).header("if-match", tag).json(&to_bob);
+    ada.send(with("\"999\""))
+        .await
+        .expect_problem(StatusCode::PRECONDITION_FAILED, "request.version_mismatch");
+    let read = ada.get(&format!("/v1/workspaces/{workspace}")).await.expect(StatusCode::OK);
+    let tag = read.header("etag").expect("a tag");
+    ada.send(with(tag)).await.expect(StatusCode::OK);
     ada.patch_if(&path, 2, json!({ "role": "viewer" }))
         .await
         .expect_problem(StatusCode::FORBIDDEN, "workspaces.role.too_low");
@@ -143,6 +151,9 @@ async fn an_invitation_is_seen_declined_resent_and_revoked() {
         .expect(StatusCode::CREATED);
     let mail = app.mail("carl@example.com", |_| true).await;
     assert_eq!(mail.subject, "ada invites you to Acme");
+    let read = ada.get(&format!("{path}/{}", issued.id())).await.expect(StatusCode::OK);
+    assert!(read.header("etag").is_some());
+    assert_eq!(read.header("etag"), issued.header("etag"));
     let token = token_in(&mail.text);
     let nobody = app.anonymous();
     let preview = nobody.get(&format!("/v1/invitations/{token}")).await.expect(StatusCode::OK);

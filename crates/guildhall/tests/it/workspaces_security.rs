@@ -263,10 +263,9 @@ async fn sec_21_ids_in_paths_and_bodies_are_checked_and_strangers_find_nothing()
     }
     let transfer = format!("/v1/workspaces/{own}/transfer");
     for id in [vic.user_id.as_str(), unknown] {
-        let answer = eve
-            .post(&transfer, json!({ "user_id": id }))
-            .await
-            .expect(StatusCode::UNPROCESSABLE_ENTITY);
+        let request = eve.request(Method::POST, &transfer).header("if-match", "*");
+        let answer = eve.send(request.json(&json!({ "user_id": id }))).await;
+        let answer = answer.expect(StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(answer.body["errors"][0]["code"], "not_a_member");
     }
     eve.put(

@@ -50,7 +50,7 @@ impl Db {
         T: serde::Serialize + Send + 'static,
         F: FnOnce(&mut Output) -> Result<Reply<T>, DbError> + Send + 'static,
     {
-        let slot = unit.caller.idempotency.clone().filter(|slot| !slot.stored.load(Ordering::Acquire));
+        let slot = unit.caller.idempotency.clone().filter(|slot| !slot.settled.load(Ordering::Acquire));
         let (now, reads) = (unit.caller.now, unit.reads());
         let wake = Arc::new(Wake::default());
         let span = trace::unit(self.service(), self.engine());
@@ -92,7 +92,7 @@ impl Db {
             self.detached(steps, then, wake, span).await?
         };
         if let Some(slot) = slot {
-            slot.stored.store(true, Ordering::Release);
+            slot.settled.store(true, Ordering::Release);
         }
         early
             .or_else(|| output.result.take()?.downcast::<Reply<T>>().ok().map(|reply| *reply))

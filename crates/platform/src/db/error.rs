@@ -148,7 +148,12 @@ impl From<DbError> for Error {
             DbError::Contention(_) | DbError::Down(_) => Self::unavailable(std::time::Duration::from_secs(2)).with_cause(error),
             DbError::Timeout => Self::unavailable(std::time::Duration::from_secs(5)).with_cause(error),
             DbError::Unstorable(_) => Self::invalid_field("", "not_storable", "holds a value that cannot be stored").with_cause(error),
-            DbError::ForeignKey | DbError::NoRow | DbError::Decode { .. } | DbError::Other(_) => Self::internal(error),
+            DbError::ForeignKey => Self::conflict(
+                "request.reference_gone",
+                "Something that this names, or that names this, came or went at the same time; read it again.",
+            )
+            .with_cause(error),
+            DbError::NoRow | DbError::Decode { .. } | DbError::Other(_) => Self::internal(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Limits, proxies and CORS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,18 +55,28 @@ impl Default for HttpConfig {
     }
 }
 
+/// Requests per minute of each policy, unless something else is written.
+const ANONYMOUS: u32 = 120;
+const AUTH: u32 = 30;
+const USER: u32 = 600;
+const API_KEY: u32 = 600;
+
 /// Request rates (GCRA) per policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimitConfig {
     pub enabled: bool,
     /// Per address, without a valid token.
+    #[serde(deserialize_with = "rate::<_, ANONYMOUS>")]
     pub anonymous: Rate,
     /// Per address, on the routes under `/v1/auth` that take credentials.
+    #[serde(deserialize_with = "rate::<_, AUTH>")]
     pub auth: Rate,
     /// Per person.
+    #[serde(deserialize_with = "rate::<_, USER>")]
     pub user: Rate,
     /// Per API key.
+    #[serde(deserialize_with = "rate::<_, API_KEY>")]
     pub api_key: Rate,
     /// How many requests a full-text search (`q=`) counts as.
     pub search_cost: u32,
@@ -76,33 +86,47 @@ impl Default for RateLimitConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            anonymous: Rate {
-                requests: 120,
-                per_seconds: 60,
-            },
-            auth: Rate {
-                requests: 30,
-                per_seconds: 60,
-            },
-            user: Rate {
-                requests: 600,
-                per_seconds: 60,
-            },
-            api_key: Rate {
-                requests: 600,
-                per_seconds: 60,
-            },
+            anonymous: Rate::per_minute(ANONYMOUS),
+            auth: Rate::per_minute(AUTH),
+            user: Rate::per_minute(USER),
+            api_key: Rate::per_minute(API_KEY),
             search_cost: 5,
         }
     }
 }
 
 /// So many requests in so many seconds; all of them may come at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = each_may_be_left_out)]
 pub struct Rate {
     pub requests: u32,
     pub per_seconds: u32,
+}
+
+impl Rate {
+    const fn per_minute(requests: u32) -> Self {
+        Self { requests, per_seconds: 60 }
+    }
+}
+
+fn each_may_be_left_out(schema: &mut schemars::Schema) {
+    schema.remove("required");
+}
+
+/// Reads a rate of which one number may be left out; the policy keeps its own.
+fn rate<'de, D: Deserializer<'de>, const REQUESTS: u32>(deserializer: D) -> Result<Rate, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        requests: Option<u32>,
+        per_seconds: Option<u32>,
+    }
+    let written = Written::deserialize(deserializer)?;
+    let usual = Rate::per_minute(REQUESTS);
+    Ok(Rate {
+        requests: written.requests.unwrap_or(usual.requests),
+        per_seconds: written.per_seconds.unwrap_or(usual.per_seconds),
+    })
 }
 
 impl HttpConfig {

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::Edge;
 use super::client_ip::client_ip;
+use super::conditions::{Condition, condition};
 use super::problem::ProblemParts;
 use crate::trace;
 
@@ -44,7 +45,8 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let if_none_match: Vec<HeaderValue> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+    // What is no list of tags names no copy; whoever asks gets a new one.
+    let if_none_match = condition(request.headers(), &header::IF_NONE_MATCH).ok().flatten();
     // A request from inside the process has the id and address of the one it is part of.
     let (mut meta, trace) = match request.extensions().get::<RequestMeta>() {
         Some(outer) => (outer.clone(), trace::inner_request(method.as_str(), &route)),
@@ -69,7 +71,7 @@ pub(super) async fn edge(State(state): State<Arc<Edge>>, mut request: Request, n
 
     response = span.in_scope(|| finish_problem(response, &path, &meta));
     if matches!(method, Method::GET | Method::HEAD) {
-        response = not_modified(response, &if_none_match);
+        response = not_modified(response, if_none_match.as_ref());
     }
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         // `Allow` is the answer, and the router has put it there.
@@ -144,9 +146,10 @@ fn finish_problem(response: Response, path: &str, meta: &RequestMeta) -> Respons
     };
     log_cause(&parts.error);
     let mut rendered = parts.render(Some(path.to_owned()), Some(meta.request_id.to_string()));
-    // Headers that layers or the router added: Allow, RateLimit, Set-Cookie.
+    // Headers that layers or the router added, some of them more than once: Allow, RateLimit, Set-Cookie, Vary.
+    let own = rendered.headers().clone();
     for (name, value) in response.headers() {
-        if !rendered.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+        if !own.contains_key(name) && name != header::CONTENT_LENGTH {
             rendered.headers_mut().append(name, value.clone());
         }
     }
@@ -188,17 +191,19 @@ fn log_cause(error: &Error) {
 }
 
 /// 304 when the client's copy is current (RFC 9110, 13.1.2; weak comparison).
-fn not_modified(response: Response, if_none_match: &[HeaderValue]) -> Response {
-    let Some(tag) = response.headers().get(header::ETAG) else {
+fn not_modified(response: Response, if_none_match: Option<&Condition>) -> Response {
+    let Some(tag) = response.headers().get(header::ETAG).map(HeaderValue::as_bytes) else {
         return response;
     };
-    let tag = tag.to_str().unwrap_or_default();
-    let same = if_none_match
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|entry| entry.trim().trim_start_matches("W/"))
-        .any(|entry| entry == "*" || entry == tag);
+    let current = tag.strip_prefix(b"W/").unwrap_or(tag);
+    let same = match if_none_match {
+        None => false,
+        Some(Condition::Anything) => true,
+        Some(Condition::Tags(held)) => {
+            let opaque = current.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+            held.iter().any(|held| Some(held.opaque.as_slice()) == opaque)
+        }
+    };
     if !same || response.status() != StatusCode::OK {
         return response;
     }

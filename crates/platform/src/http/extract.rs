@@ -10,8 +10,10 @@ use kernel::scopes::Scope;
 use kernel::{Error, ErrorKind, FieldError, Result};
 use serde::de::DeserializeOwned;
 
+use super::conditions::{Condition, condition};
 use super::json::{parse_json, pointer_of, quoted};
-use super::problem::Problem;
+use super::problem::{ACCEPTED, Problem};
+use super::query::pairs;
 use crate::context::Caller;
 use crate::db::Reply;
 
@@ -153,7 +155,8 @@ async fn read_json<S: Send + Sync, T: DeserializeOwned>(request: Request, state:
         .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
     if other_charset || packed || !accepted.contains(&essence.as_str()) {
         let detail = format!("Send the body as {}, in UTF-8 and not compressed.", accepted.join(" or "));
-        return Err(Error::new(ErrorKind::UnsupportedMediaType, "request.unsupported_media_type", detail).into());
+        let error = Error::new(ErrorKind::UnsupportedMediaType, "request.unsupported_media_type", detail);
+        return Err(error.with_extension(ACCEPTED, accepted.into()).into());
     }
     let bytes = bytes::Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -181,15 +184,16 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-fn malformed(name: &str, code: &'static str, detail: String) -> Error {
+/// 400 for what a query parameter says.
+pub fn query_error(name: &str, code: &'static str, detail: impl Into<String>) -> Error {
     Error {
-        fields: vec![FieldError::new(format!("#query/{name}"), code, detail)],
+        fields: vec![FieldError::new(format!("#query/{name}"), code, detail.into())],
         ..Error::malformed("request.query_invalid", "A query parameter is not acceptable; see errors.")
     }
 }
 
 pub(super) fn unknown_parameter(name: &str) -> Error {
-    malformed(name, "unknown_parameter", "is not a known query parameter".into())
+    query_error(name, "unknown_parameter", "is not a known query parameter")
 }
 
 /// Reads a query string as [`Query`] does; also for one that was saved.
@@ -197,21 +201,20 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
     let mut seen = std::collections::HashSet::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if value.contains(['\0', char::REPLACEMENT_CHARACTER]) || name.contains('\0') {
-            return Err(malformed(&name, "control_character", "must be UTF-8 without U+0000".into()));
+            return Err(query_error(&name, "control_character", "must be UTF-8 without U+0000"));
         }
         if !seen.insert(name.to_string()) {
-            return Err(malformed(&name, "duplicate", "must be given once".into()));
+            return Err(query_error(&name, "duplicate", "must be given once"));
         }
     }
-    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
-    serde_path_to_error::deserialize(pairs).map_err(|error| {
+    serde_path_to_error::deserialize(pairs(query)).map_err(|error| {
         let text = error.inner().to_string();
         if let Some(name) = quoted(&text, "unknown field `") {
             unknown_parameter(name)
         } else if let Some(name) = quoted(&text, "missing field `") {
-            malformed(name, "required", "is required".into())
+            query_error(name, "required", "is required")
         } else {
-            malformed(pointer_of(error.path()).trim_start_matches('/'), "invalid", text)
+            query_error(pointer_of(error.path()).trim_start_matches('/'), "invalid", text)
         }
     })
 }
@@ -231,33 +234,25 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The `If-Match` header.
+/// The `If-Match` header; 400 when it is none.
 #[derive(Debug, Clone)]
 pub struct IfMatch {
-    /// `None`: no header. Strong tags as sent, without quotes; `*` matches anything.
-    tags: Option<Vec<String>>,
+    /// `None`: no header.
+    condition: Option<Condition>,
 }
 
 impl IfMatch {
+    /// What no request could have brought to a handler names nothing.
     pub fn from_headers(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(header::IF_MATCH).iter().peekable();
-        if values.peek().is_none() {
-            return Self { tags: None };
+        let nothing = Condition::Tags(Vec::new());
+        Self {
+            condition: condition(headers, &header::IF_MATCH).unwrap_or(Some(nothing)),
         }
-        let tags = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            // A weak tag never matches strongly (RFC 9110, 8.8.3.2).
-            .filter(|tag| !tag.starts_with("W/"))
-            .map(|tag| tag.trim_matches('"').to_owned())
-            .collect();
-        Self { tags: Some(tags) }
     }
 
     /// 428 when the header is absent.
     pub fn require(&self) -> Result<()> {
-        if self.tags.is_some() {
+        if self.condition.is_some() {
             return Ok(());
         }
         let detail = "Send If-Match with the ETag you read, so that you do not overwrite somebody else's change.";
@@ -266,18 +261,19 @@ impl IfMatch {
 
     /// 412 when the header is there and does not name `version`.
     pub fn check(&self, version: i64) -> Result<()> {
-        let Some(tags) = &self.tags else { return Ok(()) };
         let current = version.to_string();
-        if tags.iter().any(|tag| tag == "*" || *tag == current) {
-            return Ok(());
-        }
-        Err(crate::db::Guard::VERSION.into())
+        let met = match &self.condition {
+            None | Some(Condition::Anything) => true,
+            // A weak tag never matches strongly (RFC 9110, 8.8.3.2).
+            Some(Condition::Tags(tags)) => tags.iter().any(|tag| !tag.weak && tag.opaque == current.as_bytes()),
+        };
+        if met { Ok(()) } else { Err(crate::db::Guard::VERSION.into()) }
     }
 
     /// Where nothing is there yet: 412 when the header is there at all, for no tag fits and `*` asks for something that
     /// exists (RFC 9110, 13.1.1).
     pub fn check_absent(&self) -> Result<()> {
-        if self.tags.is_none() {
+        if self.condition.is_none() {
             return Ok(());
         }
         let guard = crate::db::Guard::VERSION;
@@ -296,7 +292,8 @@ impl IfMatch {
 impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self::from_headers(&parts.headers))
+        let condition = condition(&parts.headers, &header::IF_MATCH)?;
+        Ok(Self { condition })
     }
 }
 

@@ -92,18 +92,18 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
         user_agent: meta.user_agent,
         now: state.clock.now(),
         instance_admin: false,
+        scopes: None,
         token_expires_at: None,
         idempotency: None,
     };
     let mut refused = None;
-    let mut scopes = None;
     if let Some(token) = bearer(&request) {
         match state.authenticator.authenticate(token, &caller.request_id).await {
             Ok(found) => {
                 caller.actor = found.actor;
                 caller.instance_admin = found.instance_admin;
                 caller.token_expires_at = Some(found.expires_at);
-                scopes = found.scopes;
+                caller.scopes = found.scopes;
             }
             Err(error) if error.kind == ErrorKind::Unauthenticated => refused = Some(Refused::InvalidToken),
             Err(error) => {
@@ -121,7 +121,7 @@ pub(super) async fn identify(State(state): State<Arc<Edge>>, mut request: Reques
         Some(error) => Problem(error).into_response(),
         None => {
             // The rates count the key; what it is not good for it does as nobody.
-            if let Some(scopes) = scopes
+            if let Some(scopes) = caller.scopes
                 && let Err(why) = state.scopes.check(scopes, &request)
             {
                 refused = Some(why);

@@ -1,4 +1,6 @@
 //! `Idempotency-Key`: the reply is stored in the unit of its effect, so a repeated request cannot act twice.
+//!
+//! A repeated answer goes to whoever could still read what it tells; a body is not told to somebody who has been put out since.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,15 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use kernel::Error;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::extract::{Identified, etag, too_large};
 use super::problem::Problem;
+use super::standing::Standing;
 use crate::context::Caller;
 use crate::db::{Db, StoredReply};
 
@@ -27,12 +33,12 @@ const MAX_KEY_CHARS: usize = 255;
 /// What the first unit of a request with an `Idempotency-Key` stores with its rows.
 #[derive(Debug)]
 pub struct IdempotencySlot {
-    /// SHA-256 over principal, method, path and key.
+    /// SHA-256 over principal, method, route with its parameters and key.
     pub scope_hash: [u8; 32],
-    /// SHA-256 over the body.
+    /// SHA-256 over the query, the content type and the body.
     pub body_hash: [u8; 32],
-    /// Set once a unit has taken the slot along.
-    pub stored: AtomicBool,
+    /// Set once a unit has taken the slot along, or when the reply is not to be kept.
+    pub settled: AtomicBool,
 }
 
 /// The layer around one service's routes.
@@ -104,10 +110,11 @@ async fn handle(
             "Idempotency-Key must be 1 to 255 visible ASCII characters.",
         )
     })?;
-    let (parts, body) = request.into_parts();
-    let scope = format!("{user_id}\n{}\n{}\n{key}", parts.method, parts.uri.path());
+    let (mut parts, body) = request.into_parts();
+    let target = target(&mut parts).await;
+    let scope = format!("{user_id}\n{}\n{target}\n{key}", parts.method);
     let body = to_bytes(body, state.max_body_bytes).await.map_err(|_| too_large())?;
-    let (scope_hash, body_hash): ([u8; 32], [u8; 32]) = (Sha256::digest(scope).into(), Sha256::digest(&body).into());
+    let (scope_hash, body_hash): ([u8; 32], [u8; 32]) = (Sha256::digest(scope).into(), content_hash(&parts, &body));
     if !state.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(scope_hash) {
         return Err(Error::conflict(
             "request.idempotency_in_flight",
@@ -119,28 +126,63 @@ async fn handle(
         scope: scope_hash,
     };
     if let Some(stored) = state.db.find_reply(&scope_hash).await? {
-        return replay(stored, &body_hash);
+        return replay(&parts, stored, &body_hash).await;
     }
     let slot = Arc::new(IdempotencySlot {
         scope_hash,
         body_hash,
-        stored: AtomicBool::new(false),
+        settled: AtomicBool::new(false),
     });
     let mut request = Request::from_parts(parts, HttpBody::from(body));
     request.extensions_mut().insert(slot.clone());
     let response = next.run(request).await;
-    if response.status().is_success() && !slot.stored.load(Ordering::Acquire) {
+    if response.status().is_success() && !slot.settled.load(Ordering::Acquire) {
         return store_after(state, &slot, response, caller).await;
     }
     Ok(response)
 }
 
-fn replay(stored: StoredReply, body_hash: &[u8; 32]) -> Result<Response, Error> {
+/// The route with the values of its parameters, the same however the path spells them.
+async fn target(parts: &mut Parts) -> String {
+    let route = parts.extensions.get::<MatchedPath>().cloned();
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let (Some(route), Ok(params)) = (route, params) else {
+        return parts.uri.path().to_owned();
+    };
+    let values = params.iter().map(|(_, value)| match Uuid::try_parse(value) {
+        // The one form that paths take, in letters of either case.
+        Ok(id) if value.len() == Hyphenated::LENGTH => id.hyphenated().to_string(),
+        _ => value.to_owned(),
+    });
+    // As a list in quotes, so that no value can pass for two.
+    format!("{} {:?}", route.as_str(), values.collect::<Vec<_>>())
+}
+
+/// What is asked for: with another query, or read as another kind of content, it is another request.
+fn content_hash(parts: &Parts, body: &[u8]) -> [u8; 32] {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    let mut hash = Sha256::new();
+    for part in [parts.uri.query().unwrap_or_default(), &essence.trim().to_ascii_lowercase()] {
+        hash.update(part);
+        hash.update("\n");
+    }
+    hash.update(body);
+    hash.finalize().into()
+}
+
+async fn replay(parts: &Parts, stored: StoredReply, body_hash: &[u8; 32]) -> Result<Response, Error> {
     if stored.body_hash != body_hash {
-        let detail = "This Idempotency-Key was used with another body.";
+        let detail = "This Idempotency-Key was used with another body, query or content type.";
         return Err(Error::new(kernel::ErrorKind::Invalid, "request.idempotency_key_reused", detail));
     }
     let has_body = !stored.body.is_empty();
+    if has_body
+        && let Some(standing) = parts.extensions.get::<Standing>()
+        && let Some(refusal) = standing.refusal(parts).await
+    {
+        return Ok(refusal);
+    }
     let mut response = Response::new(HttpBody::from(stored.body));
     *response.status_mut() = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();

@@ -235,17 +235,6 @@ impl<'de> IntoDeserializer<'de, serde_json::Error> for Strict<'de> {
     }
 }
 
-macro_rules! whole_numbers {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-            match self.whole() {
-                Some(whole) => visitor.visit_i64(whole),
-                None => self.deserialize_any(visitor),
-            }
-        }
-    )*};
-}
-
 impl Strict<'_> {
     /// The whole number that was written as a fraction. Beyond 2^53 a float no longer says which one was meant.
     fn whole(self) -> Option<i64> {
@@ -311,10 +300,8 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         Err(serde_json::Error::invalid_type(found, &"an object"))
     }
 
-    whole_numbers! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 }
-
     serde::forward_to_deserialize_any! {
-        bool i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -1,8 +1,9 @@
 //! The HTTP kit: everything a handler needs, and every rule that holds for all routes.
 //!
-//! A request walks: connection limits ([`server`]) → compression → CORS → edge (`edge`: request id, log, metrics,
-//! headers, problem rendering) → panics → the whole body within bounds (`receive`) → place in the queue and time limit →
-//! authentication and rates (`guard`) → `Idempotency-Key` → unknown query parameters → [`rerun`] → handler.
+//! A request walks: connection limits ([`server`]) → compression → edge (`edge`: request id, log, metrics, headers, problem
+//! rendering) → CORS → panics → the whole body within bounds (`receive`) → place in the queue and time limit →
+//! authentication and rates (`guard`) → `If-None-Match` on changes (`conditions`) → `Idempotency-Key` → unknown query
+//! parameters → [`rerun`] → handler.
 
 pub mod auth;
 pub mod client_ip;
@@ -20,6 +21,8 @@ pub mod scopes;
 pub mod server;
 pub mod unasked;
 
+mod conditions;
+mod download;
 mod edge;
 mod extract;
 mod guard;
@@ -28,7 +31,9 @@ mod object;
 mod patch;
 mod problem;
 mod problem_pages;
+mod query;
 mod receive;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +50,8 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use config::HttpConfig;
-pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag, parse_query};
+pub use download::download;
+pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag, parse_query, query_error};
 pub use object::{object, objects};
 pub use patch::Field;
 pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
@@ -85,18 +91,44 @@ impl Edge {
 
 /// Puts every rule that holds for all routes around `routes`.
 pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
-    routes
+    standing::Standing::around(routes)
         .merge(problem_pages::routes())
         .fallback(|| async { Problem(kernel::Error::not_found("request.route_unknown", "There is no such route.")) })
         .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
+        .layer(from_fn(conditions::layer))
         .layer(from_fn_with_state(edge.clone(), guard::identify))
         .layer(from_fn_with_state(edge.clone(), guard::limit))
         .layer(from_fn(guard::accept))
         .layer(from_fn_with_state(edge.clone(), receive::layer))
         .layer(from_fn(guard::catch_panic))
-        .layer(from_fn_with_state(edge.clone(), edge::edge))
         .layer(from_fn_with_state(cors(&edge.config), cross_origin))
+        .layer(from_fn_with_state(edge.clone(), edge::edge))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)))
+        .layer(from_fn(unpacked_is_acceptable))
+}
+
+/// Who refuses what is not compressed (`identity;q=0`, `*;q=0`) gets it nevertheless where nothing else is there (RFC 9110,
+/// 12.5.3): the compression would say 406 only after the request has had its effect.
+async fn unpacked_is_acceptable(mut request: Request, next: Next) -> Response {
+    let headers = request.headers_mut();
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let codings = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let (refusals, kept): (Vec<&str>, Vec<&str>) = codings.partition(|coding| refuses_unpacked(coding));
+    if !refusals.is_empty()
+        && let Ok(kept) = HeaderValue::from_str(&kept.join(","))
+    {
+        headers.insert(header::ACCEPT_ENCODING, kept);
+    }
+    next.run(request).await
+}
+
+fn refuses_unpacked(coding: &str) -> bool {
+    let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+    let weight = weight.trim().to_ascii_lowercase();
+    let nothing = weight
+        .strip_prefix("q=")
+        .is_some_and(|weight| weight.bytes().all(|byte| matches!(byte, b'0' | b'.')));
+    nothing && (name.trim() == "*" || name.trim().eq_ignore_ascii_case("identity"))
 }
 
 /// A strong `ETag` names exact bytes (RFC 9110, 8.8.1), so an answer that has one keeps its bytes; they are single objects

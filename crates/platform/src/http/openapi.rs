@@ -10,7 +10,7 @@ use super::scopes::Opening;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 /// Schemas may refer to themselves; examples end here.
-const MAX_EXAMPLE_DEPTH: usize = 6;
+const MAX_EXAMPLE_DEPTH: usize = 16;
 
 /// Adds what the HTTP kit does for every operation. Idempotent.
 #[must_use]
@@ -53,17 +53,7 @@ fn schema_of<T: PartialSchema>() -> Value {
 fn add_error_responses(components: &mut Value) {
     for (kind, text) in PROBLEM_TYPES {
         let status = kind.http_status();
-        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
-        let extra: &[&str] = match status {
-            401 => &["WWW-Authenticate"],
-            405 => &["Allow"],
-            429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
-            503 => &["Retry-After"],
-            _ => &[],
-        };
-        for name in extra {
-            headers[*name] = json!({ "$ref": format!("#/components/headers/{name}") });
-        }
+        let headers: Map<String, Value> = sent_with(status).map(|name| (name.to_owned(), header(name))).collect();
         let code = match status {
             400 => "request.query_invalid",
             401 => "auth.required",
@@ -116,8 +106,30 @@ fn add_headers(components: &mut Value) {
             "Policy name, remaining requests `r` and seconds until more are allowed `t`.",
         ),
         ("RateLimit-Policy", "string", "Policy name, quota `q` and window `w` in seconds."),
-        ("WWW-Authenticate", "string", "The Bearer challenge."),
+        (
+            "WWW-Authenticate",
+            "string",
+            "The Bearer challenge (RFC 6750); on 403 only where an API key lacks a scope.",
+        ),
         ("Allow", "string", "Methods that the route has."),
+        ("Accept", "string", "Content types that the route takes."),
+        (
+            "Accept-Patch",
+            "string",
+            "Content types that the route takes as a patch (RFC 5789); on PATCH only.",
+        ),
+        (
+            "Cache-Control",
+            "string",
+            "`no-store` where nothing may be kept, otherwise `private, no-cache`: a copy is asked about before it is used.",
+        ),
+        ("Content-Disposition", "string", "The name to save the file under."),
+        (
+            "Set-Cookie",
+            "string",
+            "With `delivery: cookie`, or where a cookie was sent: a `__Host-` cookie is set, or cleared by `Max-Age=0`.",
+        ),
+        ("traceparent", "string", "The request's place in its trace (W3C Trace Context)."),
         (
             "Idempotency-Replayed",
             "string",
@@ -127,6 +139,44 @@ fn add_headers(components: &mut Value) {
     for (name, kind, text) in headers {
         components["headers"][name] = json!({ "description": text, "schema": { "type": kind } });
     }
+}
+
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+/// The headers that an answer with this status may have on any route. What is refused before the rates are asked does not
+/// say them.
+fn sent_with(status: u16) -> impl Iterator<Item = &'static str> {
+    let rates: &[&str] = match status {
+        406 | 408 | 413 | 414 | 431 | 504 => &[],
+        _ => &["RateLimit", "RateLimit-Policy"],
+    };
+    let own: &[&str] = match status {
+        401 | 403 => &["WWW-Authenticate"],
+        405 => &["Allow"],
+        415 => &["Accept", "Accept-Patch"],
+        429 | 503 => &["Retry-After"],
+        _ => &[],
+    };
+    ["X-Request-Id", "traceparent", "Cache-Control"]
+        .into_iter()
+        .chain(rates.iter().copied())
+        .chain(own.iter().copied())
+}
+
+/// Routes that may put a secret into a cookie, or clear it.
+fn sets_cookie(path: &str, method: &str) -> bool {
+    match path.strip_prefix("/v1/auth/") {
+        Some("register" | "sign-in" | "second-factor" | "setup" | "refresh" | "sign-out" | "sign-out-all") => true,
+        Some(rest) => rest.ends_with("/authorization") || rest.ends_with("/callback"),
+        None => path == "/v1/me/external-identities" && method == "post",
+    }
+}
+
+/// Routes that answer with a file.
+fn is_file(path: &str) -> bool {
+    path.ends_with("/export") || path.starts_with("/v1/calendar/")
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: &Value) {
@@ -181,6 +231,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
     if method == "patch" {
         take_both_patches(operation);
     }
+    // A change takes no `If-None-Match`.
+    if matches!(method, "put" | "patch" | "delete") && !public {
+        statuses.push("412");
+    }
     describe_parameters(path, operation);
     if has_version(operation, schemas) {
         operation["responses"]["200"]["headers"]["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
@@ -200,7 +254,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, schemas: 
             operation["responses"][status] = json!({ "$ref": format!("#/components/responses/Problem{status}") });
         }
     }
-    complete_responses(path, operation, idempotency, schemas);
+    complete_responses((path, method), operation, idempotency, schemas);
     if let Some(content) = operation.get_mut("requestBody").and_then(|body| body.get_mut("content")) {
         add_examples(content, schemas);
     }
@@ -227,7 +281,7 @@ fn success_has_etag(operation: &Value) -> bool {
     operation["responses"]["200"]["headers"].get("ETag").is_some()
 }
 
-fn complete_responses(path: &str, operation: &mut Value, idempotency: bool, schemas: &Value) {
+fn complete_responses((path, method): (&str, &str), operation: &mut Value, idempotency: bool, schemas: &Value) {
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
@@ -235,11 +289,21 @@ fn complete_responses(path: &str, operation: &mut Value, idempotency: bool, sche
         if response.get("$ref").is_some() {
             continue;
         }
-        let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
-        response["headers"]["X-Request-Id"] = header("X-Request-Id");
+        let code = status.parse::<u16>().unwrap_or(500);
+        let headers = &mut response["headers"];
+        for name in sent_with(code) {
+            // A route may say more of its own.
+            if headers.get(name).is_none() {
+                headers[name] = header(name);
+            }
+        }
+        // A refresh token that is no good is taken away, and a sign-in that failed at its provider ends.
+        if sets_cookie(path, method) && (code < 400 || code == 401 || path.ends_with("/callback")) {
+            response["headers"]["Set-Cookie"] = header("Set-Cookie");
+        }
         if status.starts_with('2') {
-            for name in ["RateLimit", "RateLimit-Policy"] {
-                response["headers"][name] = header(name);
+            if is_file(path) {
+                response["headers"]["Content-Disposition"] = header("Content-Disposition");
             }
             // A session is no resource that could be read again.
             if status == "201" && !path.starts_with("/v1/auth/") {
@@ -252,7 +316,6 @@ fn complete_responses(path: &str, operation: &mut Value, idempotency: bool, sche
         let is_error = status.starts_with('4') || status.starts_with('5');
         if is_error {
             let description = response["description"].clone();
-            let code = status.parse::<u16>().unwrap_or(500);
             let title = PROBLEM_TYPES
                 .iter()
                 .find(|(kind, _)| kind.http_status() == code)

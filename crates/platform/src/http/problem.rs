@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use kernel::{Error, ErrorKind, FieldError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,6 +59,9 @@ pub struct ProblemDocument {
     #[schema(ignore)]
     pub extensions: serde_json::Map<String, serde_json::Value>,
 }
+
+/// The member of a 415 that lists what is taken, for `Accept` and `Accept-Patch`.
+pub(super) const ACCEPTED: &str = "accepted";
 
 /// Slug of the problem type; `/problems/<slug>` describes it.
 pub const fn problem_type(kind: ErrorKind) -> &'static str {
@@ -195,7 +198,22 @@ impl ProblemParts {
             let challenge = HeaderValue::from_static(r#"Bearer realm="guildhall", error="insufficient_scope""#);
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+        if let Some(accepted) = self.accepted() {
+            // RFC 5789, 2.2 and 3.1: the formats of patches have a header of their own.
+            let patches = accepted.as_bytes().starts_with(b"application/merge-patch+json");
+            if patches {
+                headers.insert(HeaderName::from_static("accept-patch"), accepted.clone());
+            }
+            headers.insert(header::ACCEPT, accepted);
+        }
         response
+    }
+
+    /// What a 415 would have taken (RFC 9110, 15.5.16).
+    fn accepted(&self) -> Option<HeaderValue> {
+        let kinds = self.error.extensions.as_ref()?.get(ACCEPTED)?.as_array()?;
+        let kinds: Vec<&str> = kinds.iter().filter_map(serde_json::Value::as_str).collect();
+        HeaderValue::from_str(&kinds.join(", ")).ok()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A service reads, decides and writes one unit that is guarded by the version it read. When somebody else was quicker the unit
 //! leaves nothing behind. Whoever sent `If-Match` with a tag wants to know (412); everybody else set no condition that could
-//! fail (RFC 9110, 13.1.1), so the request is decided again on what is there now.
+//! fail (RFC 9110, 13.1.1), so the request is decided again on what is there now. The same holds for a foreign key that another
+//! request broke meanwhile.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::db::{DbError, Guard};
 
 /// Of so many who change one row at once the last still gets through, for in each round one does.
 const ATTEMPTS: u32 = 50;
+/// Read again, what is gone is missed at once and says so in its own words; a reference that stays broken is 409.
+const REFERENCE_ATTEMPTS: u32 = 3;
 /// Those who lost together do not come back together.
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
@@ -34,8 +37,10 @@ pub async fn layer(State(max_body_bytes): State<usize>, request: Request, next: 
     for attempt in 1..=ATTEMPTS {
         let request = Request::from_parts(parts.clone(), HttpBody::from(body.clone()));
         let response = next.clone().run(request).await;
-        if !lost_a_race(&response) {
-            return response;
+        match race_of(&response) {
+            Some(Race::Version) => {}
+            Some(Race::Reference) if attempt < REFERENCE_ATTEMPTS => {}
+            _ => return response,
         }
         metrics::counter!("http_reruns_total").increment(1);
         let longest = Duration::from_millis(u64::from(attempt) * 2).min(LONGEST_PAUSE);
@@ -55,8 +60,18 @@ fn names_a_version(headers: &HeaderMap) -> bool {
         .any(|value| value.as_bytes().trim_ascii() != b"*")
 }
 
-fn lost_a_race(response: &Response) -> bool {
+enum Race {
+    /// Somebody else changed the row.
+    Version,
+    /// Somebody else deleted what the row was to refer to, or referred to what was to be deleted.
+    Reference,
+}
+
+fn race_of(response: &Response) -> Option<Race> {
     let problem = response.extensions().get::<ProblemParts>();
-    let cause = problem.and_then(|problem| problem.error.cause.as_ref()?.downcast_ref::<DbError>());
-    matches!(cause, Some(DbError::Guard(Guard::VERSION)))
+    match problem.and_then(|problem| problem.error.cause.as_ref()?.downcast_ref::<DbError>())? {
+        DbError::Guard(Guard::VERSION) => Some(Race::Version),
+        DbError::ForeignKey => Some(Race::Reference),
+        _ => None,
+    }
 }

@@ -50,7 +50,7 @@ async fn a_reply_is_stored_with_its_effect() {
         assert_eq!((reply.status, reply.body.as_str()), (201, format!("name {key}").as_str()));
         let row = db.one::<Stored>(stored(key)).await.expect("stored");
         assert_eq!(row, (201, Some("/v1/probes/1".to_owned()), Some(1), format!("\"name {key}\"")));
-        assert!(caller.idempotency.is_some_and(|slot| slot.stored.load(Ordering::SeqCst)));
+        assert!(caller.idempotency.is_some_and(|slot| slot.settled.load(Ordering::SeqCst)));
     }
 }
 
@@ -78,7 +78,7 @@ async fn a_failed_unit_stores_no_reply() {
     assert!(matches!(error, DbError::NoRow), "{error:?}");
     assert_eq!(db.opt::<Stored>(stored(3)).await.expect("asked"), None);
     assert_eq!(count(&db, Probe::Table).await, 0);
-    assert!(caller.idempotency.is_some_and(|slot| !slot.stored.load(Ordering::SeqCst)));
+    assert!(caller.idempotency.is_some_and(|slot| !slot.settled.load(Ordering::SeqCst)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

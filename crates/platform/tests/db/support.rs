@@ -102,7 +102,7 @@ pub fn idempotency_slot(key: u8) -> IdempotencySlot {
     IdempotencySlot {
         scope_hash: [key; 32],
         body_hash: [0; 32],
-        stored: AtomicBool::new(false),
+        settled: AtomicBool::new(false),
     }
 }
 

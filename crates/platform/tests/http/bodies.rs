@@ -103,6 +103,8 @@ async fn queries_are_strict() {
         ("limit=x", "#query/limit", "invalid"),
         ("limit=-1", "#query/limit", "invalid"),
         ("limit=", "#query/limit", "invalid"),
+        ("limit=%2B5", "#query/limit", "invalid"),
+        ("limit=+5", "#query/limit", "invalid"),
         ("limit=5&limit=6", "#query/limit", "duplicate"),
         ("q=a%00b", "#query/q", "control_character"),
         ("q=%ff", "#query/q", "control_character"),
@@ -110,6 +112,8 @@ async fn queries_are_strict() {
         let answer = kit.get(&format!("/v1/things?{query}"), &headers).await;
         answer.problem(400, "request.query_invalid").field(pointer, code);
     }
+    let answer = kit.get("/v1/things?q=%2B5", &headers).await;
+    assert_eq!(answer.body, json!({ "limit": null, "q": "+5" }));
     let answer = kit.get("/v1/things?limit=5&q=a%20b%2Bc", &headers).await;
     assert_eq!(answer.body, json!({ "limit": 5, "q": "a b+c" }));
 }
@@ -151,12 +155,18 @@ async fn if_match_guards_a_change() {
         kit.send(request("PATCH", &path, &headers, body))
     };
     change(None, MERGE, "{}").await.problem(428, "request.if_match_required");
-    for tag in ["\"2\"", "W/\"3\"", "\"\"", "rubbish", "\"2\", \"4\""] {
+    for tag in ["\"2\"", "W/\"3\"", "\"\"", "\"*\"", "\"2\", \"4\""] {
         change(Some(tag), MERGE, "{}").await.problem(412, "request.version_mismatch");
     }
     for tag in ["\"3\"", "*", "\"1\", \"3\""] {
         let answer = change(Some(tag), MERGE, "{}").await;
         assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"4\""), "{tag}");
+    }
+    // What is no entity tag is not taken for one.
+    for tag in ["3", "\"3", "3\"", "rubbish", "w/\"3\"", "*, \"3\"", "\"3\" \"4\""] {
+        let answer = change(Some(tag), MERGE, "{}").await;
+        let detail = answer.problem(400, "request.entity_tag_invalid").body["detail"].as_str();
+        assert!(detail.is_some_and(|detail| detail.contains("If-Match")), "{answer:#?}");
     }
     // Left out, null, a value: three different things; plain JSON is taken too.
     for (body, note) in [
@@ -165,5 +175,69 @@ async fn if_match_guards_a_change() {
         (r#"{"note":"n"}"#, json!("n")),
     ] {
         assert_eq!(change(Some("*"), "application/json", body).await.body["note"], note);
+    }
+}
+
+#[tokio::test]
+async fn a_change_takes_no_if_none_match() {
+    let kit = Kit::new();
+    let path = format!("/v1/things/{ID}");
+    let token = format!("Bearer {}", kit.token());
+    let change = |authorization: &str, tag: &str| {
+        let headers = [
+            ("authorization", authorization),
+            ("content-type", MERGE),
+            ("if-match", "*"),
+            ("if-none-match", tag),
+        ];
+        kit.send(request("PATCH", &path, &headers, "{}"))
+    };
+    for tag in ["*", "\"3\"", "\"4\"", "W/\"4\""] {
+        change(&token, tag).await.problem(412, "request.if_none_match_refused");
+    }
+    change(&token, "4").await.problem(400, "request.entity_tag_invalid");
+    // Who must sign in learns that first; and a question may still be conditional.
+    change("", "*").await.problem(401, "auth.required");
+    let headers = [("authorization", token.as_str()), ("if-none-match", "*")];
+    assert_eq!(kit.get(&path, &headers).await.status, 304);
+}
+
+#[tokio::test]
+async fn what_is_not_taken_comes_with_what_is() {
+    let kit = Kit::new();
+    let plain = kit.post("/v1/things", &[("content-type", "text/plain")], "{}").await;
+    plain.problem(415, "request.unsupported_media_type");
+    assert_eq!((plain.header("accept"), plain.header("accept-patch")), ("application/json", ""));
+    let token = format!("Bearer {}", kit.token());
+    let headers = [("authorization", token.as_str()), ("content-type", "application/json-patch+json")];
+    let patch = kit.send(request("PATCH", &format!("/v1/things/{ID}"), &headers, "[]")).await;
+    patch.problem(415, "request.unsupported_media_type");
+    for name in ["accept", "accept-patch"] {
+        assert_eq!(patch.header(name), "application/merge-patch+json, application/json", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_what_and_how_it_is_read_is_said_once() {
+    let kit = Kit::new();
+    let token = format!("Bearer {}", kit.token());
+    let usual = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "k"),
+    ];
+    assert_eq!(
+        kit.send(request("POST", "/v1/things", &usual, r#"{"title":"a"}"#)).await.status,
+        201
+    );
+    for (again, name) in [
+        (("authorization", "Bearer x"), "Authorization"),
+        (("content-type", "text/plain"), "Content-Type"),
+        (("idempotency-key", "k"), "Idempotency-Key"),
+    ] {
+        let headers = [&usual[..], &[again]].concat();
+        let answer = kit.send(request("POST", "/v1/things", &headers, r#"{"title":"a"}"#)).await;
+        let detail = answer.problem(400, "request.header_repeated").body["detail"].as_str();
+        assert!(detail.is_some_and(|detail| detail.starts_with(name)), "{answer:#?}");
     }
 }

@@ -224,6 +224,34 @@ async fn a_body_that_does_not_come_is_408_and_keeps_no_place() {
 }
 
 #[tokio::test]
+async fn who_sends_too_much_still_reads_why() {
+    let adjust = |config: &mut HttpConfig| config.max_body_bytes = 1_000;
+    let running = serve(Kit::with(adjust, routes()).router, HttpConfig::default()).await;
+    // Much more than the buffers of a connection hold: a server that closed at once would reset it under the client.
+    let body = vec![b'a'; 16 << 20];
+    let head = |rest: &str| format!("POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{rest}\r\n\r\n").into_bytes();
+    let declared = [head("content-length: 16777216"), body.clone()].concat();
+    let chunked = [
+        head("transfer-encoding: chunked"),
+        b"1000000\r\n".to_vec(),
+        body,
+        b"\r\n0\r\n\r\n".to_vec(),
+    ]
+    .concat();
+    for request in [declared, chunked] {
+        let (answer, closed) = say(running.address, &request, PATIENCE).await;
+        assert!(
+            closed && answer.starts_with("HTTP/1.1 413 ") && answer.contains("request.too_large"),
+            "{answer}"
+        );
+    }
+    // Who asks first is told at once, and sends nothing.
+    let asking = head("content-length: 16777216\r\nexpect: 100-continue");
+    let (answer, closed) = say(running.address, &asking, Duration::from_secs(3)).await;
+    assert!(closed && answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
 async fn one_address_sends_only_so_many_slow_bodies() {
     let running = serve(Kit::new().router, HttpConfig::default()).await;
     let head = b"POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";

@@ -175,6 +175,34 @@ async fn lists_are_compressed_and_what_must_keep_its_bytes_is_not() {
 }
 
 #[tokio::test]
+async fn who_refuses_what_is_not_compressed_gets_the_answer_nevertheless() {
+    let kit = Kit::new();
+    for refusal in [
+        "identity;q=0",
+        "*;q=0",
+        "Identity; Q=0.0",
+        "*;q=0.000",
+        "gzip;q=0, br;q=0, *;q=0",
+        "identity;q=0,*;q=0",
+    ] {
+        let made = kit.post("/v1/things", &[("accept-encoding", refusal)], r#"{"title":"a"}"#).await;
+        assert_eq!((made.status.as_u16(), made.header("content-encoding")), (201, ""), "{refusal}");
+        kit.get("/v1/nothing", &[("accept-encoding", refusal)])
+            .await
+            .problem(404, "request.route_unknown");
+    }
+    for (wish, encoding) in [
+        ("gzip, identity;q=0", "gzip"),
+        ("*;q=0, br", "br"),
+        ("deflate, *;q=0", ""),
+        ("identity;q=0", ""),
+    ] {
+        let list = kit.get("/v1/large", &[("accept-encoding", wish)]).await;
+        assert_eq!((list.status.as_u16(), list.header("content-encoding")), (200, encoding), "{wish}");
+    }
+}
+
+#[tokio::test]
 async fn other_origins_read_only_what_the_list_allows() {
     let kit = Kit::with(|config| config.cors_origins = vec!["https://app.example.com".into()], routes());
     let preflight = |origin: &'static str| {
@@ -191,6 +219,13 @@ async fn other_origins_read_only_what_the_list_allows() {
     for name in ["authorization", "if-match", "idempotency-key", "last-event-id"] {
         assert!(allowed.header("access-control-allow-headers").contains(name), "{name}");
     }
+    assert_eq!(allowed.header("x-request-id").len(), 32);
+    assert_eq!(allowed.header("x-content-type-options"), "nosniff");
+    assert!(!allowed.header("strict-transport-security").is_empty() && !allowed.header("content-security-policy").is_empty());
+    // Refusals can be read there as well.
+    let refused = kit.get("/v1/nothing", &[("origin", "https://app.example.com")]).await;
+    refused.problem(404, "request.route_unknown");
+    assert_eq!(refused.header("access-control-allow-origin"), "https://app.example.com");
     for origin in [
         "https://evil.example",
         "https://app.example.com.evil.example",

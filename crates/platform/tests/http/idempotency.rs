@@ -1,7 +1,7 @@
 //! `Idempotency-Key` on the engine under test.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -17,7 +17,7 @@ use platform::http::{Body, Problem};
 use serde_json::{Value, json};
 use testkit::TestDb;
 
-use crate::support::{Answer, Kit};
+use crate::support::{Answer, Kit, request};
 
 const SCHEMA: Schema = Schema {
     service: "idempotency",
@@ -29,6 +29,8 @@ const SCHEMA: Schema = Schema {
 struct Work {
     db: Db,
     done: Arc<AtomicUsize>,
+    /// Whoever asks may no longer see anything.
+    put_out: Arc<AtomicBool>,
 }
 
 impl Work {
@@ -61,15 +63,28 @@ async fn empty(State(work): State<Work>, _: Caller) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+async fn read(State(work): State<Work>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+    caller.user_id()?;
+    if work.put_out.load(Ordering::SeqCst) {
+        return Err(Error::not_found("request.not_found", "Nothing is here that you can see.").into());
+    }
+    Ok(Json(json!({})))
+}
+
 async fn kit() -> (Kit, Work, TestDb) {
     let database = TestDb::new(SCHEMA).await;
     let work = Work {
         db: database.db(),
         done: Arc::default(),
+        put_out: Arc::default(),
     };
     let router = Router::new()
         .route("/v1/made", routing::post(in_unit).patch(in_unit).put(in_unit))
         .route("/v1/other", routing::post(in_unit))
+        .route("/v1/things/{id}", routing::get(read).patch(in_unit))
+        .route("/v1/things/{id}/restore", routing::post(in_unit))
+        .route("/v1/things/{id}/close", routing::post(empty))
+        .route("/v1/things/{id}/leave", routing::post(in_unit))
         .route("/v1/beside", routing::post(beside))
         .route("/v1/empty", routing::post(empty))
         .route("/v1/auth/made", routing::post(beside))
@@ -113,6 +128,74 @@ async fn the_key_is_bound_to_person_route_and_body() {
     kit.user_id = kernel::ids::EntityId::generate(&kit.clock);
     assert_eq!(post(&kit, "/v1/made", "k", "{}").await.header("idempotency-replayed"), "");
     assert_eq!(work.count(), 3);
+}
+
+#[tokio::test]
+async fn one_thing_is_one_however_its_path_is_spelt() {
+    let (kit, work, _database) = kit().await;
+    let id = "0198c1f2-a7c4-7d0b-9a35-e3a1c4f0b6d2";
+    let first = post(&kit, &format!("/v1/things/{id}/restore"), "k", "{}").await;
+    assert_eq!(first.status, 201);
+    for spelling in [id.to_uppercase(), id.replace('-', "%2D"), id.replacen('0', "%30", 1)] {
+        let again = post(&kit, &format!("/v1/things/{spelling}/restore"), "k", "{}").await;
+        assert_eq!(
+            (again.header("idempotency-replayed"), &again.body),
+            ("true", &first.body),
+            "{spelling}"
+        );
+    }
+    assert_eq!(work.count(), 1);
+    let other = id.replacen('0', "1", 1);
+    let another = post(&kit, &format!("/v1/things/{other}/restore"), "k", "{}").await;
+    assert_eq!(another.header("idempotency-replayed"), "");
+    assert_eq!(work.count(), 2);
+}
+
+#[tokio::test]
+async fn another_query_or_content_type_is_another_request() {
+    let (kit, work, _database) = kit().await;
+    post(&kit, "/v1/made?a=1", "k", "{}").await;
+    for path in ["/v1/made", "/v1/made?a=2", "/v1/made?a=1&b=2"] {
+        post(&kit, path, "k", "{}").await.problem(422, "request.idempotency_key_reused");
+    }
+    let headers = [("idempotency-key", "k"), ("content-type", "text/plain")];
+    let plain = kit.post("/v1/made?a=1", &headers, "{}").await;
+    plain.problem(422, "request.idempotency_key_reused");
+    // The same kind in other words.
+    let headers = [("idempotency-key", "k"), ("content-type", "Application/JSON; charset=utf-8")];
+    let again = kit.post("/v1/made?a=1", &headers, "{}").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(work.count(), 1);
+}
+
+#[tokio::test]
+async fn whoever_was_put_out_is_told_nothing_again() {
+    let (kit, work, _database) = kit().await;
+    let thing = "/v1/things/0198c1f2-a7c4-7d0b-9a35-e3a1c4f0b6d2";
+    let paths = ["", "/restore", "/close", "/leave"].map(|verb| format!("{thing}{verb}"));
+    let ask = async |path: &String| {
+        let token = format!("Bearer {}", kit.token());
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", "k"),
+        ];
+        let method = if path == thing { "PATCH" } else { "POST" };
+        kit.send(request(method, path, &headers, "{}")).await
+    };
+    for path in &paths {
+        assert!(ask(path).await.status.is_success(), "{path}");
+        assert_eq!(ask(path).await.header("idempotency-replayed"), "true", "{path}");
+    }
+    work.put_out.store(true, Ordering::SeqCst);
+    for path in &paths[..2] {
+        ask(path).await.problem(404, "request.not_found");
+    }
+    // Nothing is told there, or what one did to oneself.
+    for path in &paths[2..] {
+        assert_eq!(ask(path).await.header("idempotency-replayed"), "true", "{path}");
+    }
+    assert_eq!(work.count(), 4, "nothing was done again");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Rates, the queue, the time limit, and whose address counts.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,41 @@ async fn anonymous_addresses_are_counted_and_told() {
     assert!(refused.header("ratelimit").starts_with("\"anonymous\";r=0;t="));
     // Somebody else is not affected.
     assert_eq!(from(&kit, "198.51.100.2:1", "GET", "/v1/public", &[]).await.status, 200);
+}
+
+#[test]
+fn each_number_of_a_rate_is_set_alone() {
+    let load = |settings: &[(&str, &str)]| {
+        let env = settings
+            .iter()
+            .map(|(key, value)| (format!("GUILDHALL_RATE_LIMITS__{key}"), (*value).to_owned()));
+        platform::config::load::<HttpConfig>(None, env.collect::<Vec<_>>(), &BTreeMap::new(), HttpConfig::validate)
+    };
+    let usual = HttpConfig::default().rate_limits;
+    let (read, _) = load(&[
+        ("ANONYMOUS__PER_SECONDS", "1"),
+        ("AUTH__REQUESTS", "100"),
+        ("USER__PER_SECONDS", "10"),
+        ("API_KEY__REQUESTS", "7"),
+    ])
+    .expect("a configuration");
+    let read = read.rate_limits;
+    assert_eq!((read.anonymous.requests, read.anonymous.per_seconds), (usual.anonymous.requests, 1));
+    assert_eq!((read.auth.requests, read.auth.per_seconds), (100, usual.auth.per_seconds));
+    assert_eq!((read.user.requests, read.user.per_seconds), (usual.user.requests, 10));
+    assert_eq!((read.api_key.requests, read.api_key.per_seconds), (7, usual.api_key.per_seconds));
+    let (whole, _) = load(&[("AUTH__REQUESTS", "5"), ("AUTH__PER_SECONDS", "6")]).expect("a configuration");
+    assert_eq!((whole.rate_limits.auth.requests, whole.rate_limits.auth.per_seconds), (5, 6));
+    assert!(load(&[("AUTH__REQUESTS", "0")]).is_err());
+    assert!(load(&[("AUTH__BURST", "5")]).is_err());
+    // What editors are told says so too.
+    let schema = platform::config::json_schema::<HttpConfig>();
+    let rate = &schema["properties"]["rate_limits"]["properties"]["auth"];
+    assert!(
+        rate["properties"]["requests"].is_object() && rate.get("required").is_none(),
+        "{rate:#}"
+    );
+    assert_eq!(rate["default"], serde_json::json!({ "requests": 30, "per_seconds": 60 }));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod support;
 mod authentication;
 mod bodies;
 mod connections;
+mod description;
 mod edge;
 mod idempotency;
 mod limits;

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header;
 use kernel::Result;
 use kernel::ids::WorkspaceId;
 use platform::Caller;
-use platform::http::{Path, Problem, Query as QueryString};
+use platform::http::{Path, Problem, Query as QueryString, download};
 
 use super::TAG;
 use super::query::ExportQuery;
@@ -20,18 +18,9 @@ type Service = State<Arc<AuditService>>;
 
 async fn file(service: &Arc<AuditService>, caller: &Caller, log: Readable, query: ExportQuery) -> Result<Response> {
     let (filter, format) = query.parse()?;
-    let name = format!(
-        "attachment; filename=\"audit-log-{}.{}\"",
-        caller.now.to_jiff().strftime("%Y-%m-%d"),
-        format.extension()
-    );
+    let name = format!("audit-log-{}.{}", caller.now.to_jiff().strftime("%Y-%m-%d"), format.extension());
     let lines = service.export(caller, log, filter, format).await?;
-    let headers = [
-        (header::CONTENT_TYPE, format.content_type().to_owned()),
-        (header::CONTENT_DISPOSITION, name),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok(download(format.content_type(), &name, lines))
 }
 
 /// Export the audit log of a workspace

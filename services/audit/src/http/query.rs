@@ -1,12 +1,13 @@
 //! Query parameters.
 
 use contracts::audit::Action;
+use kernel::cursor::PageRequest;
 use kernel::ids::UserId;
-use kernel::{Error, FieldError, Result, Timestamp};
+use kernel::{Result, Timestamp};
+use platform::http::query_error;
 use serde::Deserialize;
 
 use crate::service::export::Format;
-use crate::service::read::PageRequest;
 use crate::store::entries::Filter;
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -66,18 +67,15 @@ pub(super) struct ExportQuery {
     to: Option<Timestamp>,
 }
 
-fn malformed(name: &str, code: &'static str, detail: impl Into<String>) -> Error {
-    Error {
-        fields: vec![FieldError::new(format!("#query/{name}"), code, detail.into())],
-        ..Error::malformed("request.query_invalid", "A query parameter is not acceptable; see errors.")
-    }
-}
-
 /// The actions that a list of names and groups means, each once.
 fn actions(text: &str) -> Result<Vec<&'static str>> {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     if parts.len() > MAX_ACTIONS {
-        return Err(malformed("action", "too_many", format!("must name at most {MAX_ACTIONS} actions")));
+        return Err(query_error(
+            "action",
+            "too_many",
+            format!("must name at most {MAX_ACTIONS} actions"),
+        ));
     }
     let mut found = Vec::new();
     for part in parts {
@@ -86,7 +84,7 @@ fn actions(text: &str) -> Result<Vec<&'static str>> {
         let meant = Action::ALL.iter().map(|action| action.as_str());
         found.extend(meant.filter(|name| *name == part || group.is_some_and(|group| name.starts_with(group))));
         if found.len() == before {
-            return Err(malformed(
+            return Err(query_error(
                 "action",
                 "unknown",
                 "names no action and no group of actions such as member.*",
@@ -100,7 +98,7 @@ fn actions(text: &str) -> Result<Vec<&'static str>> {
 
 fn short(name: &str, text: Option<String>) -> Result<Option<String>> {
     match text {
-        Some(text) if text.chars().count() > MAX_TEXT_CHARS => Err(malformed(
+        Some(text) if text.chars().count() > MAX_TEXT_CHARS => Err(query_error(
             name,
             "too_long",
             format!("must have at most {MAX_TEXT_CHARS} characters"),
@@ -114,7 +112,7 @@ impl ListQuery {
     pub fn parse(self) -> Result<(Filter, PageRequest)> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(malformed("limit", "out_of_range", "must be between 1 and 200"));
+            return Err(query_error("limit", "out_of_range", "must be between 1 and 200"));
         }
         let filter = Filter {
             actions: self.action.as_deref().map(actions).transpose()?.unwrap_or_default(),

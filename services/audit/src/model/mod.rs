@@ -6,6 +6,8 @@ use contracts::audit::Log;
 use kernel::ids::{ApiKeyId, EntityId, EventId, UserId, Uuid};
 use kernel::{Actor, Timestamp};
 
+use seal::AuditKey;
+
 /// Key of a log among all logs. Ids of workspaces and accounts never meet; the installation has 0.
 pub(crate) fn log_id(log: Log) -> Uuid {
     match log {
@@ -33,6 +35,58 @@ pub struct Head {
     pub first_seq: i64,
     /// The seal that the oldest kept entry continues; empty before the first of all.
     pub before_seal: String,
+    pub key_id: String,
+    /// From this entry on all are sealed under that key.
+    pub key_since: i64,
+    /// Over all of the above, so that nobody moves an end without the key.
+    pub seal: String,
+}
+
+impl Head {
+    /// A log with its first entry.
+    pub(crate) fn begin(kind: &str, first: &SealedEntry, key: &AuditKey) -> Self {
+        let head = Self {
+            log_id: first.entry.log_id,
+            kind: kind.to_owned(),
+            last_seq: first.entry.seq,
+            last_seal: first.seal.clone(),
+            first_seq: first.entry.seq,
+            before_seal: String::new(),
+            key_id: key.id().to_owned(),
+            key_since: first.entry.seq,
+            seal: String::new(),
+        };
+        head.sealed(key)
+    }
+
+    /// With one entry more.
+    pub(crate) fn extend(mut self, newest: &SealedEntry, key: &AuditKey) -> Self {
+        self.take_key(key);
+        self.last_seq = newest.entry.seq;
+        self.last_seal.clone_from(&newest.seal);
+        self.sealed(key)
+    }
+
+    /// Without the entries up to `last`.
+    pub(crate) fn shorten(mut self, last: &SealedEntry, key: &AuditKey) -> Self {
+        self.take_key(key);
+        self.first_seq = last.entry.seq + 1;
+        self.before_seal.clone_from(&last.seal);
+        self.sealed(key)
+    }
+
+    /// The secret of the installation was changed: what was sealed before stays as it is.
+    fn take_key(&mut self, key: &AuditKey) {
+        if self.key_id != key.id() {
+            key.id().clone_into(&mut self.key_id);
+            self.key_since = self.last_seq + 1;
+        }
+    }
+
+    fn sealed(mut self, key: &AuditKey) -> Self {
+        self.seal = key.seal_head(&self);
+        self
+    }
 }
 
 /// Who did it.

@@ -69,14 +69,38 @@ impl AuditKey {
     }
 }
 
+impl AuditKey {
+    /// As [`Self::seal`], over both ends of a log.
+    pub(super) fn seal_head(&self, head: &Head) -> String {
+        let (first, last, since) = (
+            head.first_seq.to_be_bytes(),
+            head.last_seq.to_be_bytes(),
+            head.key_since.to_be_bytes(),
+        );
+        let parts: [&[u8]; 8] = [
+            b"head 1",
+            head.log_id.as_bytes(),
+            head.kind.as_bytes(),
+            &first,
+            head.before_seal.as_bytes(),
+            &last,
+            head.last_seal.as_bytes(),
+            &since,
+        ];
+        HEXLOWER.encode(&hmac_sha256(&self.key, &parts).finalize().into_bytes())
+    }
+}
+
 fn text(text: Option<&String>) -> &[u8] {
     text.map_or(&[][..], String::as_bytes)
 }
 
 /// Walks one log from its oldest kept entry to its newest.
 #[derive(Debug)]
-pub struct Walk {
+pub struct Walk<'a> {
     head: Head,
+    /// That of the installation, if it is at hand.
+    key: Option<&'a AuditKey>,
     next_seq: i64,
     seal: String,
     /// What is not as it was written, in words.
@@ -85,9 +109,10 @@ pub struct Walk {
     pub unchecked: u64,
 }
 
-impl Walk {
-    pub fn new(head: Head) -> Self {
+impl<'a> Walk<'a> {
+    pub fn new(head: Head, key: Option<&'a AuditKey>) -> Self {
         Self {
+            key,
             next_seq: head.first_seq,
             seal: head.before_seal.clone(),
             head,
@@ -105,15 +130,21 @@ impl Walk {
         self.faults.push(format!("log={} seq={seq}: {what}", self.head.log_id));
     }
 
-    /// `key`: that of the installation, if it is at hand.
-    pub fn step(&mut self, sealed: &SealedEntry, key: Option<&AuditKey>) {
+    pub fn step(&mut self, sealed: &SealedEntry) {
         let seq = sealed.entry.seq;
         if seq == self.next_seq {
-            match key {
+            match self.key {
                 Some(key) if key.id == sealed.key_id => {
                     if key.seal(&self.seal, &sealed.entry) != sealed.seal {
                         self.fault(seq, "not as it was written");
                     }
+                    // The ends are sealed with every entry that comes.
+                    if key.id != self.head.key_id {
+                        self.fault(seq, "sealed under another key than the log");
+                    }
+                }
+                Some(key) if key.id == self.head.key_id && seq >= self.head.key_since => {
+                    self.fault(seq, "sealed under another key than the log");
                 }
                 _ => self.unchecked += 1,
             }
@@ -128,6 +159,10 @@ impl Walk {
     /// After the last entry.
     #[must_use]
     pub fn end(mut self) -> Self {
+        let own = self.key.filter(|key| key.id == self.head.key_id);
+        if own.is_some_and(|key| key.seal_head(&self.head) != self.head.seal) {
+            self.fault(self.head.last_seq, "the ends of the log are not as they were written");
+        }
         if self.after() != self.head.last_seq || self.seal != self.head.last_seal {
             self.fault(
                 self.head.last_seq,
@@ -183,26 +218,30 @@ mod tests {
     }
 
     fn walk(entries: &[SealedEntry], head: &Head, key: Option<&AuditKey>) -> (usize, u64) {
-        let mut walk = Walk::new(head.clone());
+        let mut walk = Walk::new(head.clone(), key);
         for entry in entries {
-            walk.step(entry, key);
+            walk.step(entry);
         }
         let walk = walk.end();
         (walk.faults.len(), walk.unchecked)
     }
 
+    /// As the service writes it.
+    fn log(key: &AuditKey, entries: &[SealedEntry]) -> Head {
+        let mut head = Head::begin("workspace", &entries[0], key);
+        for entry in &entries[1..] {
+            head = head.extend(entry, key);
+        }
+        head
+    }
+
     #[test]
     fn sec_24_a_tampered_log_is_noticed() {
         let key = AuditKey::new([3; 32]);
-        let entries = chain(&key, "start", 4..=9);
-        let head = Head {
-            log_id: Uuid::from_u128(7),
-            kind: "workspace".into(),
-            last_seq: 9,
-            last_seal: entries[5].seal.clone(),
-            first_seq: 4,
-            before_seal: "start".into(),
-        };
+        let whole = chain(&key, "", 1..=9);
+        // Three have gone by age.
+        let head = log(&key, &whole).shorten(&whole[2], &key);
+        let entries = whole[3..].to_vec();
         let faults = |entries: &[SealedEntry]| walk(entries, &head, Some(&key)).0;
         assert_eq!(walk(&entries, &head, Some(&key)), (0, 0));
 
@@ -212,6 +251,12 @@ mod tests {
         let mut resealed = changed.clone();
         resealed[2].seal = AuditKey::new([4; 32]).seal(&resealed[1].seal, &resealed[2].entry);
         assert!(faults(&resealed) >= 1, "sealed again without the key");
+        for place in [0, 2, 5] {
+            let mut disowned = entries.clone();
+            disowned[place].entry.action = "member.left".into();
+            disowned[place].key_id = "0000000000000000".into();
+            assert!(faults(&disowned) >= 1, "passed off as sealed under another key");
+        }
         let mut removed = entries.clone();
         removed.remove(3);
         assert!(faults(&removed) >= 1, "a removed entry");
@@ -224,5 +269,52 @@ mod tests {
 
         assert_eq!(walk(&entries, &head, None), (0, 6), "without the key the numbers are checked");
         assert_eq!(walk(&entries, &head, Some(&AuditKey::new([5; 32]))), (0, 6), "as with another");
+    }
+
+    #[test]
+    fn sec_24_moved_ends_of_a_log_are_noticed() {
+        let key = AuditKey::new([3; 32]);
+        let entries = chain(&key, "", 1..=6);
+        let head = log(&key, &entries);
+        assert_eq!(walk(&entries, &head, Some(&key)), (0, 0));
+        let mut shorter = head.clone();
+        (shorter.last_seq, shorter.last_seal) = (4, entries[3].seal.clone());
+        assert_eq!(
+            walk(&entries[..4], &shorter, Some(&key)).0,
+            1,
+            "the newest are gone and the end was moved"
+        );
+        let mut later = head.clone();
+        (later.first_seq, later.before_seal) = (3, entries[1].seal.clone());
+        assert_eq!(
+            walk(&entries[2..], &later, Some(&key)).0,
+            1,
+            "the oldest are gone and the beginning was moved"
+        );
+        let mut disowned = head;
+        disowned.key_id = "0000000000000000".into();
+        assert!(
+            walk(&entries, &disowned, Some(&key)).0 >= 1,
+            "the log is passed off as another key's"
+        );
+    }
+
+    #[test]
+    fn a_changed_secret_begins_a_new_key_behind_the_old_entries() {
+        let (old, new) = (AuditKey::new([3; 32]), AuditKey::new([4; 32]));
+        let mut entries = chain(&old, "", 1..=3);
+        let mut head = log(&old, &entries);
+        for entry in chain(&new, &entries[2].seal, 4..=5) {
+            head = head.extend(&entry, &new);
+            entries.push(entry);
+        }
+        assert_eq!(head.key_since, 4);
+        assert_eq!(walk(&entries, &head, Some(&new)), (0, 3));
+        let mut disowned = entries.clone();
+        disowned[3].key_id = old.id().to_owned();
+        assert!(
+            walk(&disowned, &head, Some(&new)).0 >= 1,
+            "only what was there before may be of the old key"
+        );
     }
 }

@@ -6,7 +6,7 @@ use kernel::{Error, Result};
 use platform::db::Unit;
 
 use crate::AuditService;
-use crate::model::{Entry, SealedEntry, cut, log_id, log_kind};
+use crate::model::{Entry, Head, SealedEntry, cut, log_id, log_kind};
 use crate::store;
 
 impl AuditService {
@@ -39,8 +39,11 @@ impl AuditService {
             entry,
         };
         match head {
-            None => store::logs::insert(unit, log_kind(recorded.log), &sealed, self.toolkit.clock.now()),
-            Some(_) => store::logs::extend(unit, &sealed),
+            None => {
+                let head = Head::begin(log_kind(recorded.log), &sealed, &self.key);
+                store::logs::insert(unit, &head, self.toolkit.clock.now());
+            }
+            Some(head) => store::logs::change(unit, &head, &head.clone().extend(&sealed, &self.key)),
         }
         store::entries::insert(unit, &sealed);
         Ok(())

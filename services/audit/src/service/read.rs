@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use contracts::identity::GetUsers;
-use kernel::cursor::Page;
+use kernel::cursor::{Page, PageRequest};
 use kernel::ids::UserId;
 use kernel::{CallContext, Result, Timestamp};
 use platform::Caller;
@@ -13,13 +13,6 @@ use super::views::{AuditEntryView, target_person};
 use crate::AuditService;
 use crate::model::{SealedEntry, log_id};
 use crate::store::entries::{self, Direction, Filter, Position};
-
-/// Size and start of a page.
-#[derive(Debug, Clone)]
-pub(crate) struct PageRequest {
-    pub limit: u32,
-    pub cursor: Option<String>,
-}
 
 /// The same text for the same question.
 fn binding(readable: Readable, filter: &Filter, caller: &Caller) -> Result<String> {
@@ -47,33 +40,16 @@ impl AuditService {
         page: PageRequest,
     ) -> Result<Page<AuditEntryView>> {
         let binding = binding(readable, filter, caller)?;
-        let after: Option<Position> = page
-            .cursor
-            .as_deref()
-            .map(|cursor| self.toolkit.cursors.open(cursor, &binding))
-            .transpose()?;
-        let limit = page.limit as usize;
-        let select = entries::page(
-            log_id(readable.log()),
-            filter,
-            Direction::NewestFirst,
-            after,
-            u64::from(page.limit) + 1,
-        );
-        let mut rows = entries::list(&self.db, select).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = match rows.last() {
-            Some(last) if more => {
-                let position: Position = (last.entry.occurred_at.as_micros(), last.entry.seq);
-                Some(self.toolkit.cursors.seal(&position, &binding)?)
-            }
-            _ => None,
-        };
+        let after: Option<Position> = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
+        let select = entries::page(log_id(readable.log()), filter, Direction::NewestFirst, after, page.rows());
+        let rows = entries::list(&self.db, select).await?;
+        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| -> Position {
+            (row.entry.occurred_at.as_micros(), row.entry.seq)
+        })?;
         Ok(Page {
-            items: self.views(&caller.call(), rows).await?,
-            next_cursor,
-            total: None,
+            items: self.views(&caller.call(), page.items).await?,
+            next_cursor: page.next_cursor,
+            total: page.total,
         })
     }
 

@@ -7,9 +7,9 @@ use platform::Caller;
 use platform::db::Unit;
 use platform::takeout::{Disclosure, Given, PART_ROWS, Part, Subject, Takeout};
 
-use super::read::PageRequest;
 use crate::AuditService;
 use crate::store::entries::Filter;
+use kernel::cursor::PageRequest;
 
 const ENTRIES: &str = "log";
 

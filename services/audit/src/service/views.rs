@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use contracts::audit::Change;
 use kernel::Timestamp;
-use kernel::ids::{ApiKeyId, EventId, UserId};
+use kernel::ids::{ApiKeyId, EntityId, EventId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,10 +32,11 @@ pub(crate) struct AuditEntryView {
     pub target: AuditTargetView,
     /// Fields with their values before and after; of a secret only that it changed.
     pub changes: Vec<AuditChangeView>,
-    /// Address of the client; absent for what the program did by itself.
+    /// Address of the client; absent for what the program did by itself, and in the log of an account for what another person did to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "203.0.113.9")]
     pub address: Option<String>,
+    /// Absent where the address is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
     /// `X-Request-Id` of the request.
@@ -90,9 +91,19 @@ pub(crate) fn target_person(sealed: &SealedEntry) -> Option<UserId> {
     entry.target_id.as_deref().filter(|_| person)?.parse().ok()
 }
 
+/// Whether somebody else did this to the account in whose log it stands, such as an administrator who locked it. The log is for its
+/// person alone, who learns who it was and not from where. What nobody known did keeps its address: it may be an attacker's.
+fn by_another(sealed: &SealedEntry) -> bool {
+    let entry = &sealed.entry;
+    // Ids of accounts and of workspaces never meet, so the log of the account that the entry is about is that account's own.
+    let account = target_person(sealed).filter(|person| person.uuid() == entry.log_id);
+    account.is_some_and(|account| entry.who.user_id.is_some_and(|actor| actor != account))
+}
+
 impl AuditEntryView {
     pub fn new(sealed: SealedEntry, names: &HashMap<UserId, String>) -> Self {
         let person = target_person(&sealed).and_then(|id| names.get(&id).cloned());
+        let hidden = by_another(&sealed);
         let entry = sealed.entry;
         // Written by this program; what a hand in the database made of it is not worth a failed page.
         let changes: Vec<Change> = serde_json::from_str(&entry.changes).unwrap_or_default();
@@ -120,8 +131,8 @@ impl AuditEntryView {
                     after: change.after,
                 })
                 .collect(),
-            address: entry.address,
-            user_agent: entry.user_agent,
+            address: entry.address.filter(|_| !hidden),
+            user_agent: entry.user_agent.filter(|_| !hidden),
             request_id: entry.request_id,
         }
     }

@@ -7,7 +7,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use super::{AuditEntries as E, AuditLogs as L};
 use crate::error::LOG_GREW;
-use crate::model::{Head, SealedEntry};
+use crate::model::Head;
 
 impl FromRow for Head {
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -18,15 +18,27 @@ impl FromRow for Head {
             last_seal: row.get(3)?,
             first_seq: row.get(4)?,
             before_seal: row.get(5)?,
+            key_id: row.get(6)?,
+            key_since: row.get(7)?,
+            seal: row.get(8)?,
         })
     }
 }
 
+const COLUMNS: [L; 9] = [
+    L::LogId,
+    L::Kind,
+    L::LastSeq,
+    L::LastSeal,
+    L::FirstSeq,
+    L::BeforeSeal,
+    L::KeyId,
+    L::KeySince,
+    L::Seal,
+];
+
 fn select() -> SelectStatement {
-    Query::select()
-        .columns([L::LogId, L::Kind, L::LastSeq, L::LastSeal, L::FirstSeq, L::BeforeSeal])
-        .from(L::Table)
-        .take()
+    Query::select().columns(COLUMNS).from(L::Table).take()
 }
 
 pub(crate) async fn find(db: &Db, log_id: Uuid) -> Result<Option<Head>, DbError> {
@@ -42,34 +54,45 @@ pub fn page(after: Option<Uuid>, limit: u64) -> SelectStatement {
         .take()
 }
 
-/// A log with its first entry.
-pub(crate) fn insert(unit: &mut Unit, kind: &str, first: &SealedEntry, now: Timestamp) {
+/// A new log.
+pub(crate) fn insert(unit: &mut Unit, head: &Head, now: Timestamp) {
     unit.insert(
         Query::insert()
             .into_table(L::Table)
-            .columns([L::LogId, L::Kind, L::LastSeq, L::LastSeal, L::FirstSeq, L::BeforeSeal, L::CreatedAt])
+            .columns(COLUMNS.into_iter().chain([L::CreatedAt]))
             .values_panic([
-                first.entry.log_id.into(),
-                kind.into(),
-                first.entry.seq.into(),
-                first.seal.as_str().into(),
-                first.entry.seq.into(),
-                "".into(),
+                head.log_id.into(),
+                head.kind.as_str().into(),
+                head.last_seq.into(),
+                head.last_seal.as_str().into(),
+                head.first_seq.into(),
+                head.before_seal.as_str().into(),
+                head.key_id.as_str().into(),
+                head.key_since.into(),
+                head.seal.as_str().into(),
                 now.as_micros().into(),
             ])
             .take(),
     );
 }
 
-/// Makes `newest` the end of its log, if the end is still the entry before it.
-pub(crate) fn extend(unit: &mut Unit, newest: &SealedEntry) {
+/// Moves an end of a log, if both are still where they were `before`.
+pub(crate) fn change(unit: &mut Unit, before: &Head, after: &Head) {
     unit.update_guarded(
         Query::update()
             .table(L::Table)
-            .value(L::LastSeq, newest.entry.seq)
-            .value(L::LastSeal, newest.seal.as_str())
-            .and_where(Expr::col(L::LogId).eq(newest.entry.log_id))
-            .and_where(Expr::col(L::LastSeq).eq(newest.entry.seq - 1))
+            .values([
+                (L::LastSeq, after.last_seq.into()),
+                (L::LastSeal, after.last_seal.as_str().into()),
+                (L::FirstSeq, after.first_seq.into()),
+                (L::BeforeSeal, after.before_seal.as_str().into()),
+                (L::KeyId, after.key_id.as_str().into()),
+                (L::KeySince, after.key_since.into()),
+                (L::Seal, after.seal.as_str().into()),
+            ])
+            .and_where(Expr::col(L::LogId).eq(before.log_id))
+            .and_where(Expr::col(L::LastSeq).eq(before.last_seq))
+            .and_where(Expr::col(L::FirstSeq).eq(before.first_seq))
             .take(),
         LOG_GREW,
     );
@@ -86,23 +109,14 @@ pub(crate) async fn list_old(db: &Db, cutoff: Timestamp, after: Option<Uuid>, li
         .await
 }
 
-/// For the retention sweep alone: the entries up to `last`, the oldest of the log, go.
-pub(crate) fn shorten(unit: &mut Unit, head: &Head, last: &SealedEntry) {
-    unit.update_guarded(
-        Query::update()
-            .table(L::Table)
-            .value(L::FirstSeq, last.entry.seq + 1)
-            .value(L::BeforeSeal, last.seal.as_str())
-            .and_where(Expr::col(L::LogId).eq(head.log_id))
-            .and_where(Expr::col(L::FirstSeq).eq(head.first_seq))
-            .take(),
-        LOG_GREW,
-    );
+/// For the retention sweep alone: the entries before the log's first, as it is `after`, go.
+pub(crate) fn shorten(unit: &mut Unit, before: &Head, after: &Head) {
+    change(unit, before, after);
     unit.delete(
         Query::delete()
             .from_table(E::Table)
-            .and_where(Expr::col(E::LogId).eq(head.log_id))
-            .and_where(Expr::col(E::Seq).lte(last.entry.seq))
+            .and_where(Expr::col(E::LogId).eq(after.log_id))
+            .and_where(Expr::col(E::Seq).lt(after.first_seq))
             .take(),
     );
 }

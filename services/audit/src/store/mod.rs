@@ -15,6 +15,9 @@ enum AuditLogs {
     LastSeal,
     FirstSeq,
     BeforeSeal,
+    KeyId,
+    KeySince,
+    Seal,
     CreatedAt,
 }
 

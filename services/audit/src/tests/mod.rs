@@ -21,11 +21,11 @@ use testkit::{FixedClock, TestDb};
 
 use crate::model::seal::{AuditKey, Walk};
 use crate::model::{Head, log_id};
-use crate::service::read::PageRequest;
 use crate::service::views::AuditEntryView;
 use crate::store::entries::{self, Filter};
 use crate::store::logs;
 use crate::{AuditService, Config, SCHEMA};
+use kernel::cursor::PageRequest;
 
 /// One workspace; Ada owns it, Ben collaborates, Mallory is a stranger.
 pub(crate) struct World {
@@ -143,9 +143,10 @@ impl World {
         let mut faults = Vec::new();
         for head in db.all::<Head>(logs::page(None, 100)).await.expect("read") {
             let log = head.log_id;
-            let mut walk = Walk::new(head);
+            let key = Self::key();
+            let mut walk = Walk::new(head, Some(&key));
             for sealed in entries::list(&db, entries::chain(log, walk.after(), 10_000)).await.expect("read") {
-                walk.step(&sealed, Some(&Self::key()));
+                walk.step(&sealed);
             }
             faults.extend(walk.end().faults);
         }

@@ -44,6 +44,9 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         last_seal: "s".into(),
         first_seq: 1,
         before_seal: String::new(),
+        key_id: "k".into(),
+        key_since: 1,
+        seal: "s".into(),
     };
     let everything = Filter {
         actions: vec!["project.deleted", "project.created"],
@@ -59,9 +62,9 @@ async fn the_engine_accepts_every_statement_of_the_store() {
             let _ = db.all::<Head>(logs::page(after, 10)).await;
             let _ = logs::list_old(db, now, after, 10).await;
         }
-        logs::insert(unit, "workspace", &sealed, now);
-        logs::extend(unit, &sealed);
-        logs::shorten(unit, &head, &sealed);
+        logs::insert(unit, &head, now);
+        logs::change(unit, &head, &head);
+        logs::shorten(unit, &head, &head);
         logs::erase(unit, log);
 
         entries::insert(unit, &sealed);

@@ -17,8 +17,8 @@ use super::World;
 use crate::AuditService;
 use crate::jobs::Retention;
 use crate::service::export::Format;
-use crate::service::read::PageRequest;
 use crate::store::entries::Filter;
+use kernel::cursor::PageRequest;
 
 #[tokio::test]
 async fn sec_24_an_entry_says_who_did_what_from_where_once() {

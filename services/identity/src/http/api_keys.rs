@@ -134,11 +134,8 @@ async fn list(
     responses((status = 201, description = "Made", body = IssuedApiKeyView),
         (status = 409, description = "The caller has as many keys as one can have")))]
 async fn create(State(service): Service, caller: Caller, Body(body): Body<CreateApiKeyRequest>) -> Result<impl IntoResponse, Problem> {
-    let mut bounds = Bounds::default().password("/current_password", &body.current_password);
-    if let Some(code) = &body.code {
-        bounds = bounds.code(code);
-    }
-    bounds.check()?;
+    let bounds = Bounds::default().password("/current_password", &body.current_password);
+    bounds.optional_code(body.code.as_ref()).check()?;
     let command = CreateApiKey {
         name: body.name,
         scopes: body.scopes,

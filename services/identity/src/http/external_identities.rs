@@ -94,10 +94,7 @@ fn proof(password: Option<SecretString>, code: Option<SecretString>) -> kernel::
     if let Some(password) = &password {
         bounds = bounds.password("/current_password", password);
     }
-    if let Some(code) = &code {
-        bounds = bounds.code(code);
-    }
-    bounds.check()?;
+    bounds.optional_code(code.as_ref()).check()?;
     Ok(StepUp { password, code })
 }
 

@@ -42,7 +42,8 @@ struct UpdateMeRequest {
     #[schema(value_type = Option<String>, nullable = false, max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
     #[serde(default)]
     locale: Field<String>,
-    /// Takes effect when the new address is proven; until then it is `pending_email`. Needs `current_password`.
+    /// Takes effect when the new address is proven; until then it is `pending_email`. Needs `current_password`, and
+    /// `code` of people with a second factor.
     #[schema(value_type = Option<String>, nullable = false, format = Email, min_length = 6, max_length = 254)]
     #[serde(default)]
     email: Field<String>,
@@ -50,13 +51,20 @@ struct UpdateMeRequest {
     #[schema(value_type = Option<String>, nullable = false, format = Password, min_length = 1, max_length = 256)]
     #[serde(default)]
     current_password: Field<SecretString>,
+    /// Only for a new address, of people with a second factor: six digits from the app, or a recovery code.
+    #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 40, example = "287082")]
+    #[serde(default)]
+    code: Field<SecretString>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PasswordRequest {
+struct DisableMeRequest {
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 256)]
     current_password: SecretString,
+    /// Needed of people with a second factor: six digits from the app, or a recovery code.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40, example = "287082")]
+    code: Option<SecretString>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -64,6 +72,9 @@ struct PasswordRequest {
 struct DeleteMeRequest {
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 256)]
     current_password: SecretString,
+    /// Needed of people with a second factor: six digits from the app, or a recovery code.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40, example = "287082")]
+    code: Option<SecretString>,
     /// What shall become of workspaces that only the caller owns and others work in. Absent: while there are any, the
     /// account stays and the answer lists them.
     sole_owned_workspaces: Option<SoleOwnedWorkspaces>,
@@ -76,6 +87,9 @@ struct ChangePasswordRequest {
     current_password: SecretString,
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 256)]
     new_password: SecretString,
+    /// Needed of people with a second factor: six digits from the app, or a recovery code.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 40, example = "287082")]
+    code: Option<SecretString>,
     /// Signs out every other device. On when absent.
     #[serde(default = "yes")]
     end_other_sessions: bool,
@@ -106,7 +120,8 @@ fn present<T>(field: Field<T>, pointer: &str, errors: &mut Vec<FieldError>) -> O
 
 /// Change one's own profile
 ///
-/// A new e-mail address is mailed a link and counts once that was used.
+/// A new e-mail address is mailed a link and counts once that was used. Asking for one needs the password, and a code of people with
+/// a second factor.
 #[utoipa::path(patch, path = "/v1/me", tag = "me", operation_id = "updateMe",
     request_body(content = UpdateMeRequest, content_type = "application/merge-patch+json",
         example = json!({"name": "Ada King", "time_zone": "Europe/London", "locale": "en-GB"})),
@@ -125,12 +140,13 @@ async fn change_me(
         locale: present(body.locale, "/locale", &mut errors),
         email: present(body.email, "/email", &mut errors),
         current_password: present(body.current_password, "/current_password", &mut errors),
+        code: present(body.code, "/code", &mut errors),
     };
     let mut bounds = Bounds(errors);
     if let Some(password) = &change.current_password {
         bounds = bounds.password("/current_password", password);
     }
-    bounds.check()?;
+    bounds.optional_code(change.code.as_ref()).check()?;
     let reply = service
         .change_profile(&caller, change, &if_match, |user| UserView::from(user))
         .await?;
@@ -150,9 +166,10 @@ async fn change_me(
     responses((status = 204, description = "Deleted"),
         (status = 409, description = "The caller is the last administrator, or the only owner of workspaces in which others work")))]
 async fn delete_me(State(service): Service, caller: Caller, Body(body): Body<DeleteMeRequest>) -> Result<StatusCode, Problem> {
-    Bounds::default().password("/current_password", &body.current_password).check()?;
+    let bounds = Bounds::default().password("/current_password", &body.current_password);
+    bounds.optional_code(body.code.as_ref()).check()?;
     service
-        .delete_me(&caller, &body.current_password, body.sole_owned_workspaces)
+        .delete_me(&caller, &body.current_password, body.code.as_ref(), body.sole_owned_workspaces)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -161,26 +178,30 @@ async fn delete_me(State(service): Service, caller: Caller, Body(body): Body<Del
 ///
 /// Ends every session. A password reset by mail brings the account back.
 #[utoipa::path(post, path = "/v1/me/disable", tag = "me", operation_id = "disableMe",
-    request_body(content = PasswordRequest, example = json!({"current_password": "seventeen wet herons"})),
+    request_body(content = DisableMeRequest, example = json!({"current_password": "seventeen wet herons"})),
     responses((status = 204, description = "Disabled"), (status = 409, description = "The caller is the last administrator")))]
-async fn disable_me(State(service): Service, caller: Caller, Body(body): Body<PasswordRequest>) -> Result<StatusCode, Problem> {
-    Bounds::default().password("/current_password", &body.current_password).check()?;
-    service.disable_me(&caller, &body.current_password).await?;
+async fn disable_me(State(service): Service, caller: Caller, Body(body): Body<DisableMeRequest>) -> Result<StatusCode, Problem> {
+    let bounds = Bounds::default().password("/current_password", &body.current_password);
+    bounds.optional_code(body.code.as_ref()).check()?;
+    service.disable_me(&caller, &body.current_password, body.code.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Change one's own password
 ///
-/// Needs the current one. Ends the other sessions unless told otherwise, and tells the owner by mail.
+/// Needs the current one, and a code of people with a second factor. Ends the other sessions unless told otherwise, and tells the
+/// owner by mail.
 #[utoipa::path(put, path = "/v1/me/password", tag = "me", operation_id = "changePassword",
     request_body(content = ChangePasswordRequest,
         example = json!({"current_password": "seventeen wet herons", "new_password": "eighteen dry herons"})),
     responses((status = 204, description = "Changed"), (status = 412, description = "The account changed at the same moment")))]
 async fn change_password(State(service): Service, caller: Caller, Body(body): Body<ChangePasswordRequest>) -> Result<StatusCode, Problem> {
-    Bounds::default().password("/current_password", &body.current_password).check()?;
+    let bounds = Bounds::default().password("/current_password", &body.current_password);
+    bounds.optional_code(body.code.as_ref()).check()?;
     let command = ChangePassword {
         current_password: body.current_password,
         new_password: body.new_password,
+        code: body.code,
         end_other_sessions: body.end_other_sessions,
     };
     service.change_password(&caller, command).await?;

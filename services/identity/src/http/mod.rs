@@ -95,6 +95,13 @@ impl Bounds {
     fn code(self, secret: &SecretString) -> Self {
         self.text("/code", secret.expose_secret(), MAX_CODE_CHARS)
     }
+    /// Of people with a second factor alone.
+    fn optional_code(self, secret: Option<&SecretString>) -> Self {
+        match secret {
+            Some(secret) => self.code(secret),
+            None => self,
+        }
+    }
     fn check(self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self.0)) }
     }

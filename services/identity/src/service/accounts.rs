@@ -28,6 +28,8 @@ pub(crate) struct ProfileChange {
     pub(crate) email: Option<String>,
     /// Demanded for a new address.
     pub(crate) current_password: Option<SecretString>,
+    /// Demanded for a new address, of people with a second factor.
+    pub(crate) code: Option<SecretString>,
 }
 
 /// Nobody else may manage the installation.
@@ -53,7 +55,7 @@ impl IdentityService {
                 .current_password
                 .as_ref()
                 .ok_or_else(|| Error::invalid_field("/current_password", "required", "is needed to change the e-mail address"))?;
-            self.confirm_password(caller, &user, password, "/current_password").await?;
+            self.confirm_person(caller, &user, password, change.code.as_ref()).await?;
         }
         let profile_changed = changed.name != user.name || changed.time_zone != user.time_zone || changed.locale != user.locale;
         let changed = User {
@@ -126,20 +128,28 @@ impl IdentityService {
     }
 
     /// Ends every session; a password reset by mail brings the account back.
-    pub(crate) async fn disable_me(&self, caller: &Caller, password: &SecretString) -> Result<()> {
+    pub(crate) async fn disable_me(&self, caller: &Caller, password: &SecretString, code: Option<&SecretString>) -> Result<()> {
         let user = self.get_me(caller).await?;
-        self.confirm_password(caller, &user, password, "/current_password").await?;
+        self.confirm_person(caller, &user, password, code).await?;
         self.deactivate(caller, &user, UserStatus::Disabled, None).await
     }
 
     /// For ever: personal data is erased, the id stays so that others' work keeps its author. Without `chosen` it is
     /// refused while others depend on a workspace that the person alone owns.
-    pub(crate) async fn delete_me(&self, caller: &Caller, password: &SecretString, chosen: Option<SoleOwnedWorkspaces>) -> Result<()> {
+    pub(crate) async fn delete_me(
+        &self,
+        caller: &Caller,
+        password: &SecretString,
+        code: Option<&SecretString>,
+        chosen: Option<SoleOwnedWorkspaces>,
+    ) -> Result<()> {
         let user = self.get_me(caller).await?;
         self.confirm_password(caller, &user, password, "/current_password").await?;
         if chosen.is_none() {
             self.require_no_sole_owned(caller, &user).await?;
         }
+        // Last, for a code is good once, and who is told of workspaces comes back.
+        self.confirm_code(caller, &user, code).await?;
         self.deactivate(caller, &user, UserStatus::Deleted, chosen).await
     }
 

@@ -75,30 +75,17 @@ impl IdentityService {
             query.status.map_or("", UserStatus::as_str),
             caller.user_id()?
         );
-        let after: Option<Position> = query.cursor.map(|text| self.toolkit.cursors.open(&text, &binding)).transpose()?;
+        let after: Option<Position> = self.toolkit.cursors.start(query.cursor.as_deref(), &binding)?;
         let filter = UserFilter {
             text,
             status: query.status,
             limit: u64::from(query.limit) + 1,
             after: after.map(|position| (position.created_at, position.id)),
         };
-        let mut items = store::users::list(&self.db, &filter).await?;
-        let more = items.len() > query.limit as usize;
-        items.truncate(query.limit as usize);
-        let next_cursor = match items.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(
-                &Position {
-                    created_at: last.created_at,
-                    id: last.id,
-                },
-                &binding,
-            )?),
-            _ => None,
-        };
-        Ok(Page {
-            items,
-            next_cursor,
-            total: None,
+        let users = store::users::list(&self.db, &filter).await?;
+        self.toolkit.cursors.page(users, query.limit, &binding, |user| Position {
+            created_at: user.created_at,
+            id: user.id,
         })
     }
 

@@ -1,7 +1,5 @@
 //! API keys: make, list, rename, revoke, check.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::audit::{Action, Entry, Log};
@@ -28,6 +26,8 @@ use crate::store;
 /// More at once than a person can plausibly look after.
 const MAX_KEYS: u64 = 50;
 const DAY: Duration = Duration::from_secs(86_400);
+/// A key in steady use is noted so often and no more.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct CreateApiKey {
@@ -38,19 +38,6 @@ pub(crate) struct CreateApiKey {
     pub(crate) current_password: SecretString,
     /// Demanded of people with a second factor.
     pub(crate) code: Option<SecretString>,
-}
-
-/// Uses of keys that the database has not been told of yet.
-#[derive(Default)]
-pub(crate) struct KeyUses(Mutex<HashMap<ApiKeyId, Timestamp>>);
-
-impl KeyUses {
-    fn note(&self, id: ApiKeyId, at: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, at);
-    }
-    fn take(&self) -> HashMap<ApiKeyId, Timestamp> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,9 +58,8 @@ impl IdentityService {
         caller.session_id()?;
         let user = self.get_me(caller).await?;
         let (name, scopes, days) = self.validate_key(&command)?;
-        self.confirm_password(caller, &user, &command.current_password, "/current_password")
+        self.confirm_person(caller, &user, &command.current_password, command.code.as_ref())
             .await?;
-        self.confirm_code(caller, &user, command.code.as_ref()).await?;
         if store::api_keys::list(&self.db, user.id, MAX_KEYS, None).await?.len() as u64 >= MAX_KEYS {
             return Err(IdentityError::TooManyApiKeys.into());
         }
@@ -132,25 +118,12 @@ impl IdentityService {
     pub(crate) async fn list_api_keys(&self, caller: &Caller, limit: u32, cursor: Option<&str>) -> Result<Page<ApiKey>> {
         let user_id = caller.user_id()?;
         let binding = format!("api_keys|-created_at|{user_id}");
-        let after: Option<Position> = cursor.map(|text| self.toolkit.cursors.open(text, &binding)).transpose()?;
+        let after: Option<Position> = self.toolkit.cursors.start(cursor, &binding)?;
         let after = after.map(|position| (position.created_at, position.id));
-        let mut items = store::api_keys::list(&self.db, user_id, u64::from(limit) + 1, after).await?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next_cursor = match items.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(
-                &Position {
-                    created_at: last.created_at,
-                    id: last.id,
-                },
-                &binding,
-            )?),
-            _ => None,
-        };
-        Ok(Page {
-            items,
-            next_cursor,
-            total: None,
+        let keys = store::api_keys::list(&self.db, user_id, u64::from(limit) + 1, after).await?;
+        self.toolkit.cursors.page(keys, limit, &binding, |key| Position {
+            created_at: key.created_at,
+            id: key.id,
         })
     }
 
@@ -214,28 +187,26 @@ impl IdentityService {
         let matches = bool::from(stored.ct_eq(&request.secret_hash));
         let now = self.now();
         let good = standing.filter(|standing| matches && standing.key.is_live(now) && standing.status == UserStatus::Active);
-        Ok(good.map(|standing| {
-            self.key_uses.note(standing.key.id, now);
-            ApiKeyState {
-                user_id: standing.key.user_id,
-                scopes: standing.key.scopes,
-                expires_at: standing.key.expires_at,
-            }
+        let Some(store::api_keys::Standing { key, .. }) = good else {
+            return Ok(None);
+        };
+        if key.last_used_at.is_none_or(|at| now.since(at) >= USE_NOTED_EVERY) {
+            self.note_key_use(key.id, now).await;
+        }
+        Ok(Some(ApiKeyState {
+            user_id: key.user_id,
+            scopes: key.scopes,
+            expires_at: key.expires_at,
         }))
     }
 
-    /// Tells the database of the uses since the last time, in one unit. A crash forgets a minute of them.
-    pub(crate) async fn flush_key_uses(&self) -> Result<()> {
-        let uses = self.key_uses.take();
-        if uses.is_empty() {
-            return Ok(());
+    /// At once and not in batches: what waits in memory is lost when the process ends. A use that cannot be noted opens as any other.
+    async fn note_key_use(&self, id: ApiKeyId, at: Timestamp) {
+        let mut unit = Unit::new(&self.system("identity.key_use"));
+        store::api_keys::note_use(&mut unit, id, at);
+        if let Err(error) = self.db.apply(unit).await {
+            self.db.trouble("the use of an API key cannot be noted", &error);
         }
-        let mut unit = Unit::new(&self.system("identity.key_uses"));
-        for (id, at) in uses {
-            store::api_keys::note_use(&mut unit, id, at);
-        }
-        self.db.apply(unit).await?;
-        Ok(())
     }
 
     /// For the mail that warns.

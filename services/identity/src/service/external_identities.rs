@@ -52,7 +52,7 @@ impl IdentityService {
             user_id: user.id,
             session_id,
         };
-        self.begin(caller, begin, purpose).await
+        self.begin(&caller.keeping_no_reply(), begin, purpose).await
     }
 
     /// Never the last way in.

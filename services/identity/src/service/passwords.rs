@@ -19,6 +19,8 @@ use crate::store::sessions::Which;
 pub(crate) struct ChangePassword {
     pub(crate) current_password: SecretString,
     pub(crate) new_password: SecretString,
+    /// Demanded of people with a second factor.
+    pub(crate) code: Option<SecretString>,
     pub(crate) end_other_sessions: bool,
 }
 
@@ -26,7 +28,7 @@ impl IdentityService {
     pub(crate) async fn change_password(&self, caller: &Caller, command: ChangePassword) -> Result<()> {
         let user = self.get_me(caller).await?;
         self.check_new_password(&user, &command.new_password, "/new_password")?;
-        self.confirm_password(caller, &user, &command.current_password, "/current_password")
+        self.confirm_person(caller, &user, &command.current_password, command.code.as_ref())
             .await?;
         let changed = self.with_password(caller, &user, &command.new_password).await?;
         let mut unit = Unit::new(&without_idempotency(caller));

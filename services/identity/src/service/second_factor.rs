@@ -113,7 +113,7 @@ impl IdentityService {
             confirmed_at: None,
             version: 1,
         };
-        let mut unit = Unit::new(&without_idempotency(caller));
+        let mut unit = Unit::new(&caller.keeping_no_reply());
         store::second_factors::replace_unconfirmed(&mut unit, &factor);
         match self.db.apply(unit).await {
             Err(error) if error.is_unique() => return Err(IdentityError::SecondFactorOn.into()),
@@ -147,7 +147,7 @@ impl IdentityService {
             return Err(wrong_field());
         };
         let codes = new_recovery_codes();
-        let mut unit = Unit::new(&without_idempotency(caller));
+        let mut unit = Unit::new(&caller.keeping_no_reply());
         store::second_factors::confirm(&mut unit, &factor, step, caller.now, REPLACED);
         store::second_factors::replace_recovery_codes(&mut unit, user.id, &self.hashes(&codes), caller.now);
         self.end_sessions(&mut unit, user.id, Which::AllBut(session_id), "second_factor_on", caller.now)
@@ -180,7 +180,7 @@ impl IdentityService {
             },
             caller.now,
         );
-        self.apply_code(unit).await?;
+        self.apply_code(caller, user.id, unit).await?;
         audit(caller, "second_factor_off", Some(user.id), "ok");
         Ok(())
     }
@@ -196,7 +196,7 @@ impl IdentityService {
         let codes = new_recovery_codes();
         store::second_factors::replace_recovery_codes(&mut unit, user.id, &self.hashes(&codes), caller.now);
         unit.record(Entry::of_account(user.id, Action::RecoveryCodesRenewed));
-        self.apply_code(unit).await?;
+        self.apply_code(caller, user.id, unit).await?;
         audit(caller, "recovery_codes_renewed", Some(user.id), "ok");
         Ok(codes)
     }
@@ -207,20 +207,37 @@ impl IdentityService {
         let user = self.get_me(caller).await?;
         self.confirm_password(caller, &user, password, "/current_password").await?;
         let factor = self.second_factor_of(user.id).await?.ok_or(IdentityError::SecondFactorOff)?;
-        let mut unit = Unit::new(&without_idempotency(caller));
+        let mut unit = Unit::new(&caller.keeping_no_reply());
         self.demand_code(caller, &mut unit, &factor, code).await?;
         Ok((user, unit))
     }
 
-    /// 422 instead of 401: the caller is signed in, it is the field that is wrong.
-    async fn apply_code(&self, unit: Unit) -> Result<()> {
+    /// Applies a unit of [`Self::demand_code`]. A recovery code shows only here that it is wrong. 422 instead of 401: the caller is
+    /// signed in, it is the field that is wrong.
+    async fn apply_code(&self, caller: &Caller, user_id: UserId, unit: Unit) -> Result<()> {
         match self.db.apply(unit).await {
-            Err(DbError::Guard(guard)) if guard == WRONG_CODE => Err(wrong_field()),
+            Err(DbError::Guard(guard)) if guard == WRONG_CODE => {
+                self.note_wrong_code(caller, user_id).await?;
+                Err(wrong_field())
+            }
             other => {
                 other?;
                 Ok(())
             }
         }
+    }
+
+    /// Asks for the password again, and people with a second factor for a code of it: before whatever changes the account or
+    /// opens it to somebody else.
+    pub(super) async fn confirm_person(
+        &self,
+        caller: &Caller,
+        user: &User,
+        password: &SecretString,
+        code: Option<&SecretString>,
+    ) -> Result<()> {
+        self.confirm_password(caller, user, password, "/current_password").await?;
+        self.confirm_code(caller, user, code).await
     }
 
     /// For what needs the second factor of a signed-in person who has one. The code is used up in a unit of its own.
@@ -231,7 +248,7 @@ impl IdentityService {
         let code = code.ok_or_else(|| Error::invalid_field("/code", "required", "is needed, for you have a second factor"))?;
         let mut unit = Unit::new(&without_idempotency(caller));
         self.demand_code(caller, &mut unit, &factor, code).await?;
-        self.apply_code(unit).await
+        self.apply_code(caller, user.id, unit).await
     }
 
     /// Adds to `unit` that the code is good and is used up with it. Throttled like a password; what can be seen to be wrong

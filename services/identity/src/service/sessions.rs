@@ -208,25 +208,12 @@ impl IdentityService {
     pub(crate) async fn list_sessions(&self, caller: &Caller, limit: u32, cursor: Option<&str>) -> Result<Page<Session>> {
         let user_id = caller.user_id()?;
         let binding = format!("sessions|-created_at|{user_id}");
-        let after: Option<Position> = cursor.map(|text| self.toolkit.cursors.open(text, &binding)).transpose()?;
+        let after: Option<Position> = self.toolkit.cursors.start(cursor, &binding)?;
         let after = after.map(|position| (position.created_at, position.id));
-        let mut items = store::sessions::list(&self.db, user_id, caller.now, u64::from(limit) + 1, after).await?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next_cursor = match items.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(
-                &Position {
-                    created_at: last.created_at,
-                    id: last.id,
-                },
-                &binding,
-            )?),
-            _ => None,
-        };
-        Ok(Page {
-            items,
-            next_cursor,
-            total: None,
+        let sessions = store::sessions::list(&self.db, user_id, caller.now, u64::from(limit) + 1, after).await?;
+        self.toolkit.cursors.page(sessions, limit, &binding, |session| Position {
+            created_at: session.created_at,
+            id: session.id,
         })
     }
 

@@ -117,10 +117,13 @@ async fn the_last_administrator_stays() {
     assert_eq!(code(world.service.set_instance_admin(&me, id, false).await), "identity.admin.last");
     assert_eq!(code(world.service.lock(&me, id).await), "identity.admin.last");
     assert_eq!(
-        code(world.service.delete_me(&me, &PASSWORD.into(), None).await),
+        code(world.service.delete_me(&me, &PASSWORD.into(), None, None).await),
         "identity.admin.last"
     );
-    assert_eq!(code(world.service.disable_me(&me, &PASSWORD.into()).await), "identity.admin.last");
+    assert_eq!(
+        code(world.service.disable_me(&me, &PASSWORD.into(), None).await),
+        "identity.admin.last"
+    );
     assert!(world.is_live(&root).await, "nothing of it happened");
 
     let second = world.register("ada@example.org").await;

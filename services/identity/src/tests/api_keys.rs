@@ -103,7 +103,11 @@ async fn sec_17_revoking_and_the_end_of_the_owner_stop_a_key() {
     world.service.unlock_user("ada@example.org").await.unwrap();
     assert!(state(&world, &text).await.is_some());
     let ada = world.sign_in("ada@example.org", PASSWORD).await.unwrap();
-    world.service.delete_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap();
+    world
+        .service
+        .delete_me(&world.caller(&ada), &PASSWORD.into(), None, None)
+        .await
+        .unwrap();
     assert_eq!(state(&world, &text).await, None);
     let left: Vec<Column<String>> = {
         let query = sea_query::Query::select().column("name").from("api_keys").take();
@@ -153,7 +157,7 @@ async fn sec_17_making_a_key_needs_a_session_and_the_password() {
 }
 
 #[tokio::test]
-async fn keys_are_renamed_paged_and_their_use_is_noted_in_batches() {
+async fn keys_are_renamed_paged_and_their_use_is_noted_once_a_minute() {
     let world = World::new().await;
     let ada = world.register("ada@example.org").await;
     let me = world.caller(&ada);
@@ -174,18 +178,23 @@ async fn keys_are_renamed_paged_and_their_use_is_noted_in_batches() {
     let names: Vec<_> = first.items.iter().chain(&second.items).map(|key| key.name.as_str()).collect();
     assert_eq!((names, second.next_cursor), (vec!["Key 2", "Key 1", "Weekly"], None));
 
-    for _ in 0..3 {
-        state(&world, &made[1].1).await.expect("good");
-    }
     let used = async || {
         let key = store::api_keys::find(&world.db, ada.user.id, made[1].0.id).await.unwrap().unwrap();
         (key.last_used_at, key.version)
     };
-    assert_eq!(used().await, (None, 1), "not with every request");
+    let mut wrong = presented(&made[1].1);
+    wrong.secret_hash[0] ^= 1;
+    assert_eq!(world.service.api_key_state(&wrong).await.unwrap(), None);
+    assert_eq!(used().await, (None, 1), "not used by whoever does not have it");
     let at = world.service.toolkit.clock.now();
-    world.clock.advance(Duration::from_secs(30));
-    world.service.flush_key_uses().await.unwrap();
-    assert_eq!(used().await, (Some(at), 1));
+    state(&world, &made[1].1).await.expect("good");
+    assert_eq!(used().await, (Some(at), 1), "at once: the process may end at any time");
+    world.clock.advance(Duration::from_secs(59));
+    state(&world, &made[1].1).await.expect("good");
+    assert_eq!(used().await, (Some(at), 1), "not with every request");
+    world.clock.advance(Duration::from_secs(1));
+    state(&world, &made[1].1).await.expect("good");
+    assert_eq!(used().await, (Some(world.service.toolkit.clock.now()), 1));
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn sec_20_locked_disabled_and_deleted_accounts_stay_shut() {
         .unwrap();
     let user = world.user(&signed_in).await;
     let me = world.caller(&world.enter(ada()).await.unwrap().session());
-    world.service.delete_me(&me, &PASSWORD.into(), None).await.unwrap();
+    world.service.delete_me(&me, &PASSWORD.into(), None, None).await.unwrap();
     let left = store::external_identities::list(&world.db, user.id).await.unwrap();
     assert!(left.is_empty(), "nothing is left of the link");
     let anew = world.enter(ada()).await.unwrap().session();

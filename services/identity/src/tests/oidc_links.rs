@@ -1,7 +1,11 @@
 //! Linking and unlinking accounts at providers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use platform::Caller;
+use platform::http::idempotency::IdempotencySlot;
 use serde_json::{Value, json};
 
 use super::support::{PASSWORD, World, begin, code, with_providers};
@@ -31,6 +35,24 @@ async fn link(world: &World, signed_in: &SignedIn, claims: Value) -> kernel::Res
         Finished::Linked(identity) => Ok(identity),
         Finished::SignIn(_) => panic!("it was to be linked"),
     }
+}
+
+/// It opens the account to whoever holds it and an answer of the provider.
+#[tokio::test]
+async fn sec_20_the_flow_of_a_link_is_not_kept_for_an_idempotency_key() {
+    let world = World::with(with_providers()).await;
+    let me = world.register("ada@example.org").await;
+    let slot = Arc::new(IdempotencySlot {
+        scope_hash: [1; 32],
+        body_hash: [2; 32],
+        settled: AtomicBool::new(false),
+    });
+    let caller = Caller {
+        idempotency: Some(Arc::clone(&slot)),
+        ..world.caller(&me)
+    };
+    world.service.begin_link(&caller, begin("corp"), &proof(PASSWORD)).await.unwrap();
+    assert!(slot.settled.load(Ordering::Acquire), "nothing is stored after the handler");
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn a_disabled_account_comes_back_by_reset_and_a_locked_one_does_not() {
     let root = world.admin("root@example.org").await;
     let ada = world.register("ada@example.org").await;
     world.mails().await;
-    world.service.disable_me(&world.caller(&ada), &PASSWORD.into()).await.unwrap();
+    world.service.disable_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap();
     world.mails().await;
     let token = forgot(&world).await;
     reset(&world, &token).await.unwrap();

@@ -197,6 +197,27 @@ async fn sec_18_guessing_codes_ends_the_attempt_and_slows_down() {
 }
 
 #[tokio::test]
+async fn sec_18_wrong_recovery_codes_of_a_signed_in_person_slow_down_as_well() {
+    let world = World::new().await;
+    let person = enrolled(&world).await;
+    let off = async |code: &SecretString| {
+        let me = world.caller(&person.ada);
+        world.service.disable_second_factor(&me, &PASSWORD.into(), code).await
+    };
+    let wrong = SecretString::from("AAAA-BBBB-CCCC-DDDD");
+    for _ in 0..5 {
+        assert_eq!(off(&wrong).await.unwrap_err().fields[0].code, "wrong_code");
+    }
+    assert_eq!(
+        code(off(&person.recovery[0]).await),
+        "identity.sign_in.throttled",
+        "even the right one"
+    );
+    world.clock.advance(Duration::from_secs(2));
+    off(&person.recovery[0]).await.unwrap();
+}
+
+#[tokio::test]
 async fn sec_18_no_path_leads_round_it() {
     let world = World::new().await;
     let person = enrolled(&world).await;

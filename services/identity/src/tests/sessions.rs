@@ -48,8 +48,12 @@ async fn sec_14_disable_delete_and_lock_end_every_session() {
         let root = world.admin("root@example.org").await;
         let ada = world.register("ada@example.org").await;
         match what {
-            "disable" => world.service.disable_me(&world.caller(&ada), &PASSWORD.into()).await.unwrap(),
-            "delete" => world.service.delete_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap(),
+            "disable" => world.service.disable_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap(),
+            "delete" => world
+                .service
+                .delete_me(&world.caller(&ada), &PASSWORD.into(), None, None)
+                .await
+                .unwrap(),
             _ => world.service.lock(&world.caller(&root), ada.user.id).await.unwrap(),
         }
         assert!(refuses_everything(&world, &ada).await, "{what}");
@@ -103,6 +107,7 @@ async fn sec_05_change_needs_the_current_password_ends_the_others_and_tells_by_m
     let change = |current: &str, new: &str| ChangePassword {
         current_password: current.into(),
         new_password: new.into(),
+        code: None,
         end_other_sessions: true,
     };
     let me = world.caller(&phone);
@@ -140,7 +145,11 @@ async fn sec_05_change_needs_the_current_password_ends_the_others_and_tells_by_m
 async fn deleting_erases_personal_data_and_frees_the_address() {
     let world = World::new().await;
     let ada = world.register("ada@example.org").await;
-    world.service.delete_me(&world.caller(&ada), &PASSWORD.into(), None).await.unwrap();
+    world
+        .service
+        .delete_me(&world.caller(&ada), &PASSWORD.into(), None, None)
+        .await
+        .unwrap();
     let row = world.user(&ada).await;
     assert_eq!((row.email, row.password_hash, row.pending_email), (None, None, None));
     assert!(!row.name.contains("Ada"));

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use platform::Caller;
 use platform::db::Reply;
-use platform::http::{Field, Patch, Problem};
+use platform::http::{Field, IfMatch, Patch, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,6 +13,7 @@ use super::TAG;
 use crate::NotificationsService;
 use crate::model::{Channels, Kind, Preferences};
 use crate::service::preferences::ChangeChannels;
+use crate::service::tag::tag;
 
 /// Channels to switch; what is left out stays, `null` goes back to the default.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -98,14 +98,16 @@ preference_members! {
     path = "/v1/notifications/preferences",
     tag = TAG,
     operation_id = "getNotificationPreferences",
-    responses((status = 200, description = "All kinds.", body = PreferencesView))
+    responses((status = 200, description = "All kinds.", body = PreferencesView,
+        headers(("ETag" = String, description = "Changes with the content"))))
 )]
 pub(crate) async fn get_preferences(
     State(service): State<Arc<NotificationsService>>,
     caller: Caller,
-) -> Result<Json<PreferencesView>, Problem> {
-    let preferences = service.preferences(&caller).await?;
-    Ok(Json(PreferencesView::from(&preferences)))
+) -> Result<Reply<PreferencesView>, Problem> {
+    let view = PreferencesView::from(&service.preferences(&caller).await?);
+    let version = tag(&view);
+    Ok(Reply::ok(view, version))
 }
 
 /// Change notification preferences
@@ -118,16 +120,21 @@ pub(crate) async fn get_preferences(
     tag = TAG,
     operation_id = "changeNotificationPreferences",
     request_body = PreferencesPatch,
-    responses((status = 200, description = "All kinds after the change.", body = PreferencesView))
+    responses(
+        (status = 200, description = "All kinds after the change.", body = PreferencesView,
+            headers(("ETag" = String, description = "Changes with the content"))),
+        (status = 412, description = "Changed since they were read.")
+    )
 )]
 pub(crate) async fn change_preferences(
     State(service): State<Arc<NotificationsService>>,
     caller: Caller,
+    if_match: IfMatch,
     Patch(patch): Patch<PreferencesPatch>,
 ) -> Result<Reply<PreferencesView>, Problem> {
     let changes = patch.changes();
     Ok(service
-        .change_preferences(&caller, changes, |preferences| PreferencesView::from(preferences))
+        .change_preferences(&caller, &if_match, changes, |preferences| PreferencesView::from(preferences))
         .await?)
 }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use platform::Caller;
 use platform::db::Reply;
-use platform::http::{Field, Patch, Problem};
+use platform::http::{Field, IfMatch, Patch, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -14,6 +13,7 @@ use super::TAG;
 use crate::NotificationsService;
 use crate::model::{DEFAULT_HOUR, EmailMode};
 use crate::service::settings::ChangeSettings;
+use crate::service::tag::tag;
 use crate::service::views::SettingsView;
 
 /// What to change; what is left out stays, `null` goes back to the default.
@@ -51,10 +51,13 @@ impl NotificationSettingsPatch {
     path = "/v1/notifications/settings",
     tag = TAG,
     operation_id = "getNotificationSettings",
-    responses((status = 200, description = "The settings, defaults included.", body = SettingsView))
+    responses((status = 200, description = "The settings, defaults included.", body = SettingsView,
+        headers(("ETag" = String, description = "Changes with the content"))))
 )]
-pub(crate) async fn get_settings(State(service): State<Arc<NotificationsService>>, caller: Caller) -> Result<Json<SettingsView>, Problem> {
-    Ok(Json(service.settings(&caller).await?))
+pub(crate) async fn get_settings(State(service): State<Arc<NotificationsService>>, caller: Caller) -> Result<Reply<SettingsView>, Problem> {
+    let settings = service.settings(&caller).await?;
+    let version = tag(&settings);
+    Ok(Reply::ok(settings, version))
 }
 
 /// Change how mails about notifications come
@@ -69,12 +72,17 @@ pub(crate) async fn get_settings(State(service): State<Arc<NotificationsService>
     tag = TAG,
     operation_id = "changeNotificationSettings",
     request_body = NotificationSettingsPatch,
-    responses((status = 200, description = "The settings after the change.", body = SettingsView))
+    responses(
+        (status = 200, description = "The settings after the change.", body = SettingsView,
+            headers(("ETag" = String, description = "Changes with the content"))),
+        (status = 412, description = "Changed since they were read.")
+    )
 )]
 pub(crate) async fn change_settings(
     State(service): State<Arc<NotificationsService>>,
     caller: Caller,
+    if_match: IfMatch,
     Patch(patch): Patch<NotificationSettingsPatch>,
 ) -> Result<Reply<SettingsView>, Problem> {
-    Ok(service.change_settings(&caller, patch.change()).await?)
+    Ok(service.change_settings(&caller, &if_match, patch.change()).await?)
 }

@@ -71,8 +71,8 @@ pub(crate) struct Line {
     pub at: Timestamp,
 }
 
-/// `inbox` and `preferences` are the pages to go to; times are in the reader's zone.
-pub(crate) fn digest(lines: &[Line], now: Timestamp, time_zone: &str, inbox: &str, preferences: &str) -> MailText {
+/// `inbox` and `settings` are the resources to go to; times are in the reader's zone.
+pub(crate) fn digest(lines: &[Line], now: Timestamp, time_zone: &str, inbox: &str, settings: &str) -> MailText {
     let zone = zone(time_zone);
     let name = zone.iana_name().unwrap_or("UTC");
     let count = match lines.len() {
@@ -101,7 +101,7 @@ pub(crate) fn digest(lines: &[Line], now: Timestamp, time_zone: &str, inbox: &st
     }
     let _ = write!(
         text,
-        "\n{inbox}\n\n-- \nYou get this mail once a day because you chose a daily digest. Change that at {preferences}\n"
+        "\n{inbox}\n\n-- \nYou get this mail once a day because you chose a daily digest. Change that at {settings}\n"
     );
     MailText {
         subject: format!("Daily digest: {count}"),

@@ -107,7 +107,7 @@ pub(crate) struct MailText {
 /// No mail client shows more, and a subject is one header line.
 const MAX_SUBJECT_CHARS: usize = 180;
 
-/// `link` opens what it is about, `preferences` the page that switches such mails off; times are in the reader's zone.
+/// `link` reads what it is about, `preferences` switches such mails off; times are in the reader's zone.
 pub(crate) fn mail(kind: Kind, content: &Content, time_zone: &str, link: &str, preferences: &str) -> MailText {
     let summary = sentence(kind, content);
     let subject: String = one_line(&summary).chars().take(MAX_SUBJECT_CHARS).collect();

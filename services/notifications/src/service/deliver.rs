@@ -252,7 +252,13 @@ impl NotificationsService {
     fn schedule_mail(&self, unit: &mut Unit, draft: &Draft<'_>, user: &UserSummary, kind: Kind, content: &Content) {
         let base = self.config.base_url();
         let link = link(base, draft.workspace_id, draft.task_id, content.comment_id);
-        let text = model::mail(kind, content, &user.time_zone, &link, &format!("{base}/settings/notifications"));
+        let text = model::mail(
+            kind,
+            content,
+            &user.time_zone,
+            &link,
+            &format!("{base}/v1/notifications/preferences"),
+        );
         // Replaces a mail of the same change that still waits: the later reason is the more specific one.
         let change = draft.change_key.clone().unwrap_or_else(|| draft.event.id.to_string());
         let key = format!("notification:{change}:{}", user.id);
@@ -270,11 +276,11 @@ impl NotificationsService {
     }
 }
 
-/// The page of what a notification is about.
+/// What a notification is about, in the API: the server has no pages for people of its own.
 pub(crate) fn link(base: &str, workspace: WorkspaceId, task: Option<TaskId>, comment: Option<CommentId>) -> String {
     match (task, comment) {
-        (Some(task), Some(comment)) => format!("{base}/tasks/{task}#comment-{comment}"),
-        (Some(task), None) => format!("{base}/tasks/{task}"),
-        (None, _) => format!("{base}/workspaces/{workspace}"),
+        (_, Some(comment)) => format!("{base}/v1/comments/{comment}"),
+        (Some(task), None) => format!("{base}/v1/tasks/{task}"),
+        (None, None) => format!("{base}/v1/workspaces/{workspace}"),
     }
 }

@@ -142,8 +142,8 @@ impl NotificationsService {
 
     fn schedule_digest_mail(&self, unit: &mut Unit, user: &UserSummary, lines: &[Line], at: Timestamp, now: Timestamp) {
         let base = self.config.base_url();
-        let (inbox, preferences) = (format!("{base}/notifications"), format!("{base}/settings/notifications"));
-        let text = model::digest(lines, now, &user.time_zone, &inbox, &preferences);
+        let (inbox, settings) = (format!("{base}/v1/notifications"), format!("{base}/v1/notifications/settings"));
+        let text = model::digest(lines, now, &user.time_zone, &inbox, &settings);
         let mail = Mail {
             to: user.email.clone(),
             subject: text.subject,

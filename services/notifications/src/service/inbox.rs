@@ -41,10 +41,7 @@ impl NotificationsService {
     pub(crate) async fn list_inbox(&self, caller: &Caller, request: ListInbox) -> Result<Page<NotificationView>> {
         let user_id = caller.user_id()?;
         let binding = request.binding(user_id);
-        let position: Option<(i64, NotificationId)> = match &request.cursor {
-            Some(cursor) => Some(self.toolkit.cursors.open(cursor, &binding)?),
-            None => None,
-        };
+        let position: Option<(i64, NotificationId)> = self.toolkit.cursors.start(request.cursor.as_deref(), &binding)?;
         let filter = Filter {
             unread: request.unread,
             workspace_id: request.workspace_id,
@@ -52,23 +49,19 @@ impl NotificationsService {
             until: None,
             hidden: self.hidden_scopes(caller, user_id).await?,
         };
-        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let mut rows = store::list(&self.db, user_id, &filter, position, u64::from(request.limit) + 1).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = match rows.last().filter(|_| more) {
-            Some(last) => Some(self.toolkit.cursors.seal(&(last.created_at.as_micros(), last.id), &binding)?),
-            None => None,
-        };
+        let rows = store::list(&self.db, user_id, &filter, position, u64::from(request.limit) + 1).await?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(rows, request.limit, &binding, |row| (row.created_at.as_micros(), row.id))?;
         let total = if request.include_total {
             Some(store::count(&self.db, user_id, &filter).await?.unsigned_abs())
         } else {
             None
         };
         Ok(Page {
-            items: rows.into_iter().map(NotificationView::from).collect(),
-            next_cursor,
             total,
+            ..page.map(NotificationView::from)
         })
     }
 

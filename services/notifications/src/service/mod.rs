@@ -9,4 +9,5 @@ pub(crate) mod preferences;
 pub(crate) mod settings;
 pub(crate) mod streams;
 pub(crate) mod subscriptions;
+pub(crate) mod tag;
 pub(crate) mod views;

@@ -2,11 +2,13 @@
 
 use kernel::{FieldError, Result};
 use platform::Caller;
-use platform::db::{Reply, Unit};
+use platform::db::{DbError, Guard, Reply, Unit};
+use platform::http::IfMatch;
 
+use super::tag::tag;
 use crate::NotificationsService;
 use crate::model::{Channel, Channels, Kind, Preferences};
-use crate::store::preferences as store;
+use crate::store::{preferences as store, settings};
 
 /// A change of one kind; `None` as a whole goes back to the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +25,13 @@ impl NotificationsService {
     pub(crate) async fn change_preferences<V, F>(
         &self,
         caller: &Caller,
+        if_match: &IfMatch,
         changes: Vec<(Kind, Option<ChangeChannels>)>,
         render: F,
     ) -> Result<Reply<V>>
     where
         V: serde::Serialize + Send + 'static,
-        F: FnOnce(&Preferences) -> V + Send + 'static,
+        F: Fn(&Preferences) -> V + Send + 'static,
     {
         let user_id = caller.user_id()?;
         let errors: Vec<FieldError> = changes
@@ -48,6 +51,8 @@ impl NotificationsService {
         }
         let current = store::preferences_of(&self.db, user_id).await?;
         let mut unit = Unit::new(caller);
+        settings::take_turn(&mut unit, user_id, caller.now);
+        let found = store::read(&mut unit, user_id);
         for (kind, change) in changes {
             let Some(change) = change else {
                 store::reset(&mut unit, user_id, kind);
@@ -71,9 +76,16 @@ impl NotificationsService {
             }
         }
         let rows = store::read(&mut unit, user_id);
+        let if_match = if_match.clone();
         let reply = self
             .db
-            .apply_reply(unit, move |out| Ok(Reply::plain(render(&store::collect(out.take(&rows))))))
+            .apply_reply(unit, move |out| {
+                let found = tag(&render(&store::collect(out.take(&found))));
+                if_match.check(found).map_err(|_| DbError::Guard(Guard::VERSION))?;
+                let view = render(&store::collect(out.take(&rows)));
+                let version = tag(&view);
+                Ok(Reply::ok(view, version))
+            })
             .await?;
         Ok(reply)
     }

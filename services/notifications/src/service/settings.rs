@@ -4,9 +4,11 @@ use contracts::identity::GetUsers;
 use kernel::ids::UserId;
 use kernel::{CallContext, FieldError, Result};
 use platform::Caller;
-use platform::db::{Reply, Unit};
+use platform::db::{DbError, Guard, Reply, Unit};
+use platform::http::IfMatch;
 
 use super::digest;
+use super::tag::tag;
 use super::views::SettingsView;
 use crate::NotificationsService;
 use crate::model::{DEFAULT_HOUR, EmailMode};
@@ -28,7 +30,7 @@ impl NotificationsService {
     }
 
     /// A digest that is due already moves with its hour. After a change to mails at once, what waits comes with one last digest.
-    pub(crate) async fn change_settings(&self, caller: &Caller, change: ChangeSettings) -> Result<Reply<SettingsView>> {
+    pub(crate) async fn change_settings(&self, caller: &Caller, if_match: &IfMatch, change: ChangeSettings) -> Result<Reply<SettingsView>> {
         let user_id = caller.user_id()?;
         let hour = match change.digest_hour {
             None => None,
@@ -39,6 +41,10 @@ impl NotificationsService {
         let time_zone = self.time_zone(&caller.call(), user_id).await?;
         let before = store::find(&self.db, user_id).await?;
         let mut unit = Unit::new(caller);
+        let found = if_match.require().is_ok().then(|| {
+            store::take_turn(&mut unit, user_id, caller.now);
+            store::read(&mut unit, user_id)
+        });
         if change != ChangeSettings::default() {
             let mode = change.email_mode.unwrap_or_default();
             let named = (change.email_mode.is_some(), hour.is_some());
@@ -58,9 +64,18 @@ impl NotificationsService {
             digest::reschedule(&mut unit, &moved, &time_zone, caller.now);
         }
         let row = store::read(&mut unit, user_id);
+        let if_match = if_match.clone();
         let reply = self
             .db
-            .apply_reply(unit, move |out| Ok(Reply::plain(view(out.take(&row).first(), time_zone))))
+            .apply_reply(unit, move |out| {
+                if let Some(found) = found {
+                    let found = view(out.take(&found).first(), time_zone.clone());
+                    if_match.check(tag(&found)).map_err(|_| DbError::Guard(Guard::VERSION))?;
+                }
+                let settings = view(out.take(&row).first(), time_zone);
+                let version = tag(&settings);
+                Ok(Reply::ok(settings, version))
+            })
             .await?;
         Ok(reply)
     }

@@ -152,10 +152,7 @@ impl NotificationsService {
             "subscriptions|{user_id}|{:?}|{:?}|{:?}",
             request.level, request.subject, request.workspace_id
         );
-        let position: Option<(i64, Uuid)> = match &request.cursor {
-            Some(cursor) => Some(self.toolkit.cursors.open(cursor, &binding)?),
-            None => None,
-        };
+        let position: Option<(i64, Uuid)> = self.toolkit.cursors.start(request.cursor.as_deref(), &binding)?;
         let scopes = store::scopes(&self.db, user_id).await?;
         let projects = scopes.iter().filter_map(|scope| scope.project_id);
         let readable = self.readable_projects(&ctx, user_id, projects.clone().collect()).await?;
@@ -165,19 +162,12 @@ impl NotificationsService {
             workspace_id: request.workspace_id,
             hidden: projects.filter(|project| !readable.contains_key(project)).collect(),
         };
-        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let mut rows = store::list(&self.db, user_id, &filter, position, u64::from(request.limit) + 1).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = match rows.last().filter(|_| more) {
-            Some(last) => Some(
-                self.toolkit
-                    .cursors
-                    .seal(&(last.created_at.as_micros(), last.subject_id), &binding)?,
-            ),
-            None => None,
-        };
-        let ids = rows.iter().filter(|row| row.subject == Subject::Task);
+        let rows = store::list(&self.db, user_id, &filter, position, u64::from(request.limit) + 1).await?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(rows, request.limit, &binding, |row| (row.created_at.as_micros(), row.subject_id))?;
+        let ids = page.items.iter().filter(|row| row.subject == Subject::Task);
         let ids: Vec<TaskId> = ids.map(|row| TaskId::from_uuid(row.subject_id)).collect();
         let tasks = if ids.is_empty() {
             Vec::new()
@@ -185,7 +175,7 @@ impl NotificationsService {
             self.tasks.get_tasks(&ctx, GetTasks { ids }).await?
         };
         let tasks: HashMap<Uuid, TaskSummary> = tasks.into_iter().map(|task| (task.id.uuid(), task)).collect();
-        let items = rows.iter().filter_map(|row| {
+        let items = page.items.iter().filter_map(|row| {
             let (target, task) = match row.subject {
                 Subject::Project => (Target::Project(row.project_id), None),
                 // A deleted task is left out until it is restored.
@@ -199,8 +189,8 @@ impl NotificationsService {
         });
         Ok(Page {
             items: items.collect(),
-            next_cursor,
-            total: None,
+            next_cursor: page.next_cursor,
+            total: page.total,
         })
     }
 }

@@ -8,7 +8,7 @@ use platform::db::{Db, DbError, FromRow, Guard, Row, Slot, Unit};
 use sea_query::{Cond, Expr, ExprTrait, Iden, OnConflict, Query, SelectStatement};
 
 use super::in_ids;
-use crate::model::EmailMode;
+use crate::model::{DEFAULT_HOUR, EmailMode};
 
 #[derive(Iden, Clone, Copy)]
 enum NotificationSettings {
@@ -104,6 +104,12 @@ pub(crate) fn put(unit: &mut Unit, user_id: UserId, (mode, mode_named): (EmailMo
             .on_conflict(OnConflict::column(S::UserId).update_columns(update).to_owned())
             .to_owned(),
     );
+}
+
+/// Makes the person's row, or holds it until the commit: what they chose is then changed by one request after the other, and what
+/// is read from here on is what the commit changes.
+pub(crate) fn take_turn(unit: &mut Unit, user_id: UserId, now: Timestamp) {
+    put(unit, user_id, (EmailMode::default(), false), (DEFAULT_HOUR, false), now);
 }
 
 /// When the scheduled digest is due; `None`: nothing waits for one.

@@ -10,10 +10,11 @@ use kernel::{Clock, ErrorKind, Timestamp};
 use platform::Caller;
 use platform::mail::Mail;
 
-use super::World;
 use super::news::{comment, prefer};
+use super::{World, if_match, no_match};
 use crate::model::{EmailMode, Kind};
 use crate::service::settings::ChangeSettings;
+use crate::service::tag::tag;
 use crate::service::views::SettingsView;
 
 const DAILY_AT_EIGHT: ChangeSettings = ChangeSettings {
@@ -37,7 +38,7 @@ impl World {
     }
 
     async fn set(&self, user: UserId, change: ChangeSettings) -> SettingsView {
-        let reply = self.service.change_settings(&self.caller(user), change).await;
+        let reply = self.service.change_settings(&self.caller(user), &no_match(), change).await;
         reply.expect("settings").body
     }
 
@@ -330,6 +331,32 @@ async fn back_to_mails_at_once_what_waits_comes_with_one_last_digest() {
 }
 
 #[tokio::test]
+async fn settings_are_changed_on_the_condition_that_nobody_was_quicker() {
+    let world = World::new().await;
+    let ben = world.caller(world.ben);
+    let hour = |hour| ChangeSettings {
+        email_mode: None,
+        digest_hour: Some(hour),
+    };
+    // Also where no row is yet: the defaults have a tag too.
+    let defaults = Some(tag(&world.service.settings(&ben).await.expect("settings")));
+    for condition in [Some(999), defaults.map(|tag| tag + 1)] {
+        let refused = world.service.change_settings(&ben, &if_match(condition), hour(9)).await;
+        assert_eq!(refused.expect_err("stale").code, "request.version_mismatch");
+    }
+    assert_eq!(super::rows(&world.db, "notification_settings").await, 0, "nothing is left of it");
+    let changed = world
+        .service
+        .change_settings(&ben, &if_match(defaults), hour(9))
+        .await
+        .expect("fits");
+    assert_eq!(changed.body.digest_hour, 9);
+    assert_eq!(changed.version, Some(tag(&world.service.settings(&ben).await.expect("settings"))));
+    let again = world.service.change_settings(&ben, &if_match(defaults), hour(10)).await;
+    assert_eq!(again.expect_err("stale").code, "request.version_mismatch");
+}
+
+#[tokio::test]
 async fn settings_have_defaults_and_limits_and_go_with_the_account() {
     let world = World::new().await;
     let settings = world.service.settings(&world.caller(world.ben)).await.expect("settings");
@@ -341,7 +368,7 @@ async fn settings_have_defaults_and_limits_and_go_with_the_account() {
         };
         let error = world
             .service
-            .change_settings(&world.caller(world.ben), change)
+            .change_settings(&world.caller(world.ben), &no_match(), change)
             .await
             .expect_err("no such hour");
         assert_eq!(error.kind, ErrorKind::Invalid);

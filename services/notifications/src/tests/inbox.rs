@@ -6,7 +6,7 @@ use kernel::ErrorKind;
 use kernel::ids::{EntityId, NotificationId, UserId};
 use kernel::roles::Role;
 
-use super::World;
+use super::{World, if_match, no_match};
 use crate::model::Kind;
 use crate::service::inbox::ListInbox;
 use crate::service::preferences::ChangeChannels;
@@ -240,6 +240,7 @@ async fn preferences_are_patched_channel_by_channel_and_reset() {
         .service
         .change_preferences(
             &ben,
+            &no_match(),
             vec![
                 (Kind::TaskCommented, change(None, Some(false))),
                 (Kind::TaskCreated, change(Some(true), None)),
@@ -253,15 +254,34 @@ async fn preferences_are_patched_channel_by_channel_and_reset() {
     assert_eq!((created.in_app, created.email), (true, false));
     let reply = world
         .service
-        .change_preferences(&ben, vec![(Kind::TaskCommented, None)], |preferences| {
+        .change_preferences(&ben, &no_match(), vec![(Kind::TaskCommented, None)], |preferences| {
             preferences.channels(Kind::TaskCommented)
         })
         .await
         .expect("reset");
     assert_eq!(reply.body, Kind::TaskCommented.default_channels());
+
+    // The tag is that of what is shown: a change of it lets the old one fail, and nothing is written then.
+    let created = |preferences: &crate::model::Preferences| preferences.channels(Kind::TaskCreated);
+    let switch = |email| vec![(Kind::TaskCreated, change(None, Some(email)))];
+    let first = world.service.change_preferences(&ben, &no_match(), switch(true), created).await;
+    let first = first.expect("changed").version;
+    let second = world
+        .service
+        .change_preferences(&ben, &if_match(first), switch(false), created)
+        .await;
+    let second = second.expect("the tag fits").version;
+    assert_ne!(second, first);
+    let stale = world
+        .service
+        .change_preferences(&ben, &if_match(first), switch(true), created)
+        .await;
+    assert_eq!(stale.expect_err("stale").code, "request.version_mismatch");
+    let now = world.service.preferences(&ben).await.expect("his");
+    assert!(!now.channels(Kind::TaskCreated).email);
     let refused = world
         .service
-        .change_preferences(&ben, vec![(Kind::MemberInvited, change(None, Some(true)))], |_| ())
+        .change_preferences(&ben, &no_match(), vec![(Kind::MemberInvited, change(None, Some(true)))], |_| ())
         .await
         .expect_err("no mail of its own");
     assert_eq!(refused.fields[0].pointer, "/member.invited/email");

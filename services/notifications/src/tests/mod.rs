@@ -19,6 +19,7 @@ use kernel::roles::Role;
 use kernel::{Actor, Clock};
 use platform::db::{Db, DbError, FromRow, Row, Unit};
 use platform::due::{DueConfig, DueRunner};
+use platform::http::IfMatch;
 use platform::signals::Signals;
 use platform::{Caller, Service, Toolkit};
 use sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Order, Query};
@@ -216,6 +217,17 @@ impl World {
     async fn announced(&self) -> usize {
         rows(&self.db, "outbox").await
     }
+}
+
+/// No `If-Match`.
+fn no_match() -> IfMatch {
+    IfMatch::from_headers(&http::HeaderMap::new())
+}
+
+/// `If-Match` with the tag of an answer.
+fn if_match(version: Option<i64>) -> IfMatch {
+    let tag = platform::http::etag(version.expect("a tag"));
+    IfMatch::from_headers(&http::HeaderMap::from_iter([(http::header::IF_MATCH, tag)]))
 }
 
 struct Text(String);

@@ -8,7 +8,7 @@ use kernel::ids::{CommentId, EntityId, InvitationId, ProjectId};
 use kernel::roles::Role;
 use std::time::Duration;
 
-use super::World;
+use super::{World, no_match};
 use crate::Config;
 use crate::model::Kind;
 use crate::service::preferences::ChangeChannels;
@@ -29,7 +29,7 @@ pub(super) async fn prefer(world: &World, user: kernel::ids::UserId, kind: Kind,
     };
     world
         .service
-        .change_preferences(&world.caller(user), vec![(kind, Some(change))], |_| ())
+        .change_preferences(&world.caller(user), &no_match(), vec![(kind, Some(change))], |_| ())
         .await
         .expect("preferences");
 }
@@ -59,7 +59,7 @@ async fn an_assignee_hears_of_a_new_task_once_although_two_events_tell_of_it() {
     assert!(
         mails[0]
             .text
-            .contains(&format!("http://localhost:8080/tasks/{}", created.task.task_id)),
+            .contains(&format!("http://localhost:8080/v1/tasks/{}", created.task.task_id)),
         "{}",
         mails[0].text
     );

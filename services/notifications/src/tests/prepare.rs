@@ -117,6 +117,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         for (mode_named, hour_named) in [(true, true), (true, false), (false, true)] {
             settings::put(unit, user, (EmailMode::Daily, mode_named), (8, hour_named), now);
         }
+        settings::take_turn(unit, user, now);
         settings::set_next_digest(unit, user, Some(now));
         settings::take_digest(unit, user, now, NOT_FOUND);
         settings::erase_user(unit, user);

@@ -21,7 +21,7 @@ type Service = State<Arc<TasksService>>;
 ///
 /// Tasks and projects of the workspace that the caller may restore, last deleted first, with who deleted them and when they are
 /// erased. Sub-tasks that were deleted with a task come back with it and are not listed. To restore: `POST /v1/tasks/{id}/restore`
-/// or `POST /v1/projects/{id}/restore`.
+/// or `POST /v1/projects/{id}/restore`. An API key sees projects with the scope `projects:read` alone.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace_id}/trash", tag = "tasks", operation_id = "listTrash",
     params(("workspace_id" = WorkspaceId, Path), TrashQuery),
     responses((status = 200, description = "A page", body = Page<TrashItem>), (status = 404, description = "No such workspace, or no access")))]

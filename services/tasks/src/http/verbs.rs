@@ -23,6 +23,7 @@ type Service = State<Arc<TasksService>>;
         (status = 200, description = "The task as it is now", body = TaskView),
         (status = 404, description = "No such task, or no access"),
         (status = 409, description = "The project is archived, or the parent task is deleted"),
+        (status = 410, description = "The time to restore it is over"),
         (status = 412, description = "`If-Match` does not name the current version"),
         (status = 428, description = "The workspace demands `If-Match`")))]
 pub(super) async fn restore_task(

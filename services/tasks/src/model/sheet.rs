@@ -1,10 +1,12 @@
 //! A file with tasks, read: its columns, what they mean, and its rows.
 
+use std::borrow::Cow;
+
 use kernel::FieldError;
 use serde_json::{Map, Value};
 
-use super::import::{ERROR_COLUMN, ImportField, Mapping, fields_of, is_header, plain};
-use super::table::{self, Delimiter, MAX_COLUMNS, Record};
+use super::import::{ColumnRef, ERROR_COLUMN, ImportField, Mapping, fields_of, is_header, plain};
+use super::table::{self, Delimiter, MAX_COLUMNS, Misquoted, Record};
 
 /// The rows of a file, as text, whatever form it had.
 #[derive(Debug)]
@@ -14,10 +16,22 @@ pub(crate) struct Sheet {
     /// Whether the first record of the CSV names the columns.
     pub header: Option<bool>,
     pub columns: Vec<String>,
+    /// What stands above rows that go back, so that the same request reads them again; `None` where it said that nothing does.
+    heading: Option<Vec<String>>,
     /// One for each column.
     pub fields: Vec<Option<ImportField>>,
     /// Without blank ones.
     pub rows: Vec<Record>,
+}
+
+/// A row that goes back.
+#[derive(Debug)]
+pub(crate) struct FailedRow<'a> {
+    pub record: &'a Record,
+    /// What is wrong.
+    pub error: String,
+    /// What its parent is called from now on.
+    pub parent: Option<String>,
 }
 
 type Errors = Vec<FieldError>;
@@ -32,6 +46,10 @@ impl Sheet {
         max_rows: usize,
     ) -> Result<Self, Errors> {
         let delimiter = delimiter.unwrap_or_else(|| Delimiter::detect(text));
+        if let Some(found) = table::misquoted(text, delimiter) {
+            return Err(vec![wrong_quote(found)]);
+        }
+        let told_bare = header == Some(false);
         // A header, and one more, which tells that there are too many.
         let mut records = table::read(text, delimiter, max_rows.saturating_add(2));
         let header = header.unwrap_or_else(|| records.first().is_some_and(|first| is_header(&first.cells, mapping)));
@@ -44,11 +62,16 @@ impl Sheet {
         let sheet = Self {
             delimiter: Some(delimiter),
             header: Some(header),
+            heading: None,
             fields: Vec::new(),
             columns,
             rows: records,
         };
-        sheet.checked(mapping, max_rows)
+        let mut sheet = sheet.checked(mapping, max_rows)?;
+        if !told_bare {
+            sheet.heading = Some(sheet.readable_heading(mapping));
+        }
+        Ok(sheet)
     }
 
     /// The object of an export, or its items alone: an array of objects.
@@ -90,6 +113,7 @@ impl Sheet {
         let sheet = Self {
             delimiter: None,
             header: None,
+            heading: Some(columns.clone()),
             fields: Vec::new(),
             columns,
             rows,
@@ -110,33 +134,71 @@ impl Sheet {
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
 
-    /// The name of the column that a field is filled from.
-    pub fn column_of(&self, field: ImportField) -> Option<&str> {
-        let index = self.fields.iter().position(|other| *other == Some(field))?;
-        self.columns.get(index).map(String::as_str)
+    /// Of a file without a header the names that are understood when it comes back, unless the request uses those we gave.
+    fn readable_heading(&self, mapping: &Mapping) -> Vec<String> {
+        let used = |column: &str| {
+            let is_it = |used: &ColumnRef| matches!(used, ColumnRef::Name(name) if plain(name) == plain(column));
+            mapping.values().flatten().any(is_it)
+        };
+        let name = |(column, field): (&String, &Option<ImportField>)| match field {
+            Some(field) if self.header == Some(false) && !used(column) => field.name().to_owned(),
+            _ => column.clone(),
+        };
+        self.columns.iter().zip(&self.fields).map(name).collect()
     }
 
-    /// The rows with something wrong as a file of their own: as they came, and what was wrong behind them. A column of that name
-    /// that came in is replaced. Columns without a header get the names that are understood when the file comes back.
-    pub fn error_file(&self, failed: &[(&Record, String)]) -> String {
-        let kept: Vec<usize> = (0..self.columns.len())
-            .filter(|index| plain(&self.columns[*index]) != ERROR_COLUMN)
-            .collect();
-        let name = |index: &usize| match self.fields[*index] {
-            Some(field) if self.header == Some(false) => field.name().into(),
-            _ => self.columns[*index].as_str().into(),
-        };
-        let header = kept.iter().map(name).chain([ERROR_COLUMN.into()]).collect();
-        let cells = |(record, error): &(&Record, String)| {
-            let cell = |index: &usize| record.cells.get(*index).cloned().unwrap_or_default().into();
+    fn index_of(&self, field: ImportField) -> Option<usize> {
+        self.fields.iter().position(|other| *other == Some(field))
+    }
+
+    /// The name of the column that a field is filled from.
+    pub fn column_of(&self, field: ImportField) -> Option<&str> {
+        self.columns.get(self.index_of(field)?).map(String::as_str)
+    }
+
+    /// The rows with something wrong as a file of their own: as they came, and what was wrong behind them, or in the column of that
+    /// name that came in. All other columns keep their places, so numbers in a mapping keep their meaning.
+    pub fn error_file(&self, failed: &[FailedRow<'_>]) -> String {
+        let place = (0..self.columns.len()).find(|index| self.fields[*index].is_none() && plain(&self.columns[*index]) == ERROR_COLUMN);
+        let heading = self.heading.as_ref().map(|names| {
+            let own = place.is_none().then(|| ERROR_COLUMN.to_owned());
+            names.iter().cloned().chain(own).map(Cow::<str>::Owned).collect::<Vec<_>>()
+        });
+        let parent = self.index_of(ImportField::Parent);
+        let cells = |row: &FailedRow<'_>| {
+            let cell = |index: usize| match &row.parent {
+                Some(name) if Some(index) == parent => name.clone(),
+                _ if Some(index) == place => row.error.clone(),
+                _ => row.record.cells.get(index).cloned().unwrap_or_default(),
+            };
+            let own = place.is_none().then(|| row.error.clone());
             // Cells that no column is named for were what is wrong; they stay visible behind it.
-            let beyond = record.cells.iter().skip(self.columns.len()).cloned().map(Into::into);
-            kept.iter().map(cell).chain([error.clone().into()]).chain(beyond).collect()
+            let beyond = row.record.cells.iter().skip(self.columns.len()).cloned();
+            let cells = (0..self.columns.len()).map(cell).chain(own).chain(beyond);
+            cells.map(Cow::<str>::Owned).collect::<Vec<_>>()
         };
         let mut out = Vec::new();
-        table::write(&mut out, std::iter::once(header).chain(failed.iter().map(cells)));
+        let delimiter = self.delimiter.unwrap_or(Delimiter::Comma);
+        table::write(&mut out, delimiter, heading.into_iter().chain(failed.iter().map(cells)));
         String::from_utf8_lossy(&out).into_owned()
     }
+}
+
+fn wrong_quote(found: Misquoted) -> FieldError {
+    let Misquoted { record, line, closed } = found;
+    let (code, what) = if closed {
+        (
+            "text_after_quote",
+            "is followed by text; a quote inside of a quoted cell is doubled",
+        )
+    } else {
+        ("unterminated_quote", "has no closing quote")
+    };
+    FieldError::new(
+        "/content",
+        code,
+        format!("the quoted cell that begins in row {record}, line {line}, {what}"),
+    )
 }
 
 fn too_many_rows(max_rows: usize) -> Errors {
@@ -215,17 +277,58 @@ mod tests {
     #[test]
     fn failed_rows_come_back_as_they_were_with_what_is_wrong() {
         let sheet = csv("Summary,Error,x\n\"'=1\",old,y,beyond\n");
-        let file = sheet.error_file(&[(&sheet.rows[0], "title: no".to_owned())]);
-        assert_eq!(file, "\"Summary\",\"x\",\"error\"\r\n\"'=1\",\"y\",\"title: no\",\"beyond\"\r\n");
-        let bare = Sheet::from_csv(
-            "a,b",
-            None,
-            Some(false),
-            &Mapping::from([(ImportField::Title, Some(super::super::import::ColumnRef::Number(2)))]),
-            9,
-        )
-        .unwrap();
-        let file = bare.error_file(&[(&bare.rows[0], "e".to_owned())]);
-        assert_eq!(file, "\"column_1\",\"title\",\"error\"\r\n\"a\",\"b\",\"e\"\r\n");
+        let failed = |sheet: &Sheet, row: usize| {
+            let failed = FailedRow {
+                record: &sheet.rows[row],
+                error: "title: no".to_owned(),
+                parent: None,
+            };
+            sheet.error_file(&[failed])
+        };
+        assert_eq!(
+            failed(&sheet, 0),
+            "\"Summary\",\"Error\",\"x\"\r\n\"'=1\",\"title: no\",\"y\",\"beyond\"\r\n"
+        );
+        assert_eq!(
+            failed(&csv("Summary;x\na;b\n"), 0),
+            "\"Summary\";\"x\";\"error\"\r\n\"a\";\"b\";\"title: no\"\r\n"
+        );
+
+        // Without a header as it came when that was said; otherwise with names that are understood.
+        let bare = |header: Option<bool>, column: ColumnRef| {
+            let mapping = Mapping::from([(ImportField::Title, Some(column))]);
+            let sheet = Sheet::from_csv("a,b", None, header, &mapping, 9).unwrap();
+            let file = failed(&sheet, 0);
+            let again = Sheet::from_csv(&file, None, header, &mapping, 9).unwrap();
+            let title = again.fields.iter().position(|field| *field == Some(ImportField::Title)).unwrap();
+            assert_eq!((again.rows.len(), again.rows[0].cells[title].as_str()), (1, "b"), "{file}");
+            file
+        };
+        let named = || ColumnRef::Name("column_2".to_owned());
+        for column in [ColumnRef::Number(2), named()] {
+            assert_eq!(bare(Some(false), column), "\"a\",\"b\",\"title: no\"\r\n");
+        }
+        assert_eq!(
+            bare(None, ColumnRef::Number(2)),
+            "\"column_1\",\"title\",\"error\"\r\n\"a\",\"b\",\"title: no\"\r\n"
+        );
+        assert_eq!(
+            bare(None, named()),
+            "\"column_1\",\"column_2\",\"error\"\r\n\"a\",\"b\",\"title: no\"\r\n"
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_quoted_wrongly_takes_no_other_along() {
+        let refused = |text: &str| {
+            let errors = Sheet::from_csv(text, None, None, &Mapping::new(), 10).unwrap_err();
+            let FieldError { code, detail, .. } = &errors[0];
+            (code.to_string(), detail.clone())
+        };
+        let (code, detail) = refused("title,description\nA,\"unterminated\nB,x\nC,y\n");
+        assert_eq!(code, "unterminated_quote");
+        assert!(detail.contains("row 2, line 2,"), "{detail}");
+        assert_eq!(refused("title,x\n\"quo\"ted\" x,y\n").0, "text_after_quote");
+        assert_eq!(csv("title\n6\" pipe\n").rows[0].cells, ["6\" pipe"]);
     }
 }

@@ -86,6 +86,61 @@ fn records(text: &str, delimiter: Delimiter) -> impl Iterator<Item = (u64, Vec<S
         })
 }
 
+/// A quoted cell that does not end as RFC 4180 says. A reader that repairs it in silence makes one task of many, or another text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Misquoted {
+    /// The record in which the quote begins, counted from 1 with the header, and the line of that quote.
+    pub record: usize,
+    pub line: u64,
+    /// Text follows the closing quote; otherwise there is none.
+    pub closed: bool,
+}
+
+/// The first cell that is quoted wrongly. Read as [`records`] reads: quotes inside of a cell that does not begin with one are text, and
+/// so is blank space behind a closing quote.
+pub(crate) fn misquoted(text: &str, delimiter: Delimiter) -> Option<Misquoted> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum At {
+        Record,
+        Cell,
+        Bare,
+        Quoted,
+        /// Right behind a quote inside of a quoted cell: its end, or the first of a doubled one.
+        Quote,
+        Closed,
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (mut at, mut record, mut line, mut begin) = (At::Record, 0, 1, (0, 1));
+    for byte in text.bytes() {
+        let is_break = matches!(byte, b'\r' | b'\n');
+        if at == At::Record && !is_break {
+            record += 1;
+            at = At::Cell;
+        }
+        at = match (at, byte) {
+            (At::Quoted, b'"') => At::Quote,
+            (At::Quoted, _) | (At::Quote, b'"') => At::Quoted,
+            _ if is_break => At::Record,
+            _ if byte == delimiter.byte() => At::Cell,
+            (At::Quote | At::Closed, b' ' | b'\t') => At::Closed,
+            (At::Quote | At::Closed, _) => {
+                let (record, line) = begin;
+                let closed = true;
+                return Some(Misquoted { record, line, closed });
+            }
+            (At::Cell, b'"') => {
+                begin = (record, line);
+                At::Quoted
+            }
+            _ => At::Bare,
+        };
+        line += u64::from(byte == b'\n');
+    }
+    let (record, line) = begin;
+    let closed = false;
+    (at == At::Quoted).then_some(Misquoted { record, line, closed })
+}
+
 /// At most `limit` records; whoever needs to know whether there are more asks for one more.
 pub(crate) fn read(text: &str, delimiter: Delimiter, limit: usize) -> Vec<Record> {
     records(text, delimiter)
@@ -99,11 +154,12 @@ pub(crate) fn read(text: &str, delimiter: Delimiter, limit: usize) -> Vec<Record
         .collect()
 }
 
-/// Appends records as CSV: every cell in quotes, lines that end in CR LF, no byte order mark. In quotes, because a spreadsheet that
-/// splits at another delimiter would otherwise find the start of a cell inside of ours.
-pub(crate) fn write<'a>(out: &mut Vec<u8>, records: impl IntoIterator<Item = Vec<std::borrow::Cow<'a, str>>>) {
+/// Appends records as CSV (RFC 4180 but for the delimiter): every cell in quotes, lines that end in CR LF, no byte order mark. In
+/// quotes, because a spreadsheet that splits at another delimiter would otherwise find the start of a cell inside of ours.
+pub(crate) fn write<'a>(out: &mut Vec<u8>, delimiter: Delimiter, records: impl IntoIterator<Item = Vec<std::borrow::Cow<'a, str>>>) {
     let mut writer = csv::WriterBuilder::new()
         .flexible(true)
+        .delimiter(delimiter.byte())
         .quote_style(csv::QuoteStyle::Always)
         .terminator(csv::Terminator::CRLF)
         .from_writer(out);
@@ -170,6 +226,7 @@ mod tests {
         let mut out = Vec::new();
         write(
             &mut out,
+            Delimiter::Comma,
             records.iter().map(|record| record.iter().map(|cell| (*cell).into()).collect()),
         );
         String::from_utf8(out).unwrap()
@@ -221,6 +278,28 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_ends_where_its_cell_ends() {
+        let found = |text: &str| misquoted(text, Delimiter::Comma).map(|bad| (bad.record, bad.line, bad.closed));
+        assert_eq!(found("title,x\nA,\"open\nB,x\nC,y\n"), Some((2, 2, false)));
+        assert_eq!(found("\u{feff}title\n\n\"two\nlines\"\n\r\n\"quo\"ted\" x\nB"), Some((3, 6, true)));
+        assert_eq!(found("\"a\" \"b\""), Some((1, 1, true)));
+        assert_eq!(found("a,\""), Some((1, 1, false)));
+        for fine in [
+            "",
+            "a 6\" pipe,b\"\n",
+            "\"a\"\"b\",\"\",\"c,\r\nd\"\r\ne",
+            "\"a\" ,\"b\"\t\n",
+            " \"not a quote\" at all",
+            "\"\"\"\"",
+            "\"\"",
+        ] {
+            assert_eq!(found(fine), None, "{fine}");
+        }
+        assert_eq!(misquoted("\"a\";b", Delimiter::Semicolon), None);
+        assert!(misquoted("\"a\";b", Delimiter::Comma).is_some());
+    }
+
+    #[test]
     fn lists_are_separated_by_semicolons_or_else_by_commas() {
         assert_eq!(split("a; b ;;c"), ["a", "b", "c"]);
         assert_eq!(split("a, b"), ["a", "b"]);
@@ -234,8 +313,10 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(records in proptest::collection::vec(proptest::collection::vec("[-=+@'\"\t\r\n,; a＝é]{0,6}", 2..4), 1..4)) {
             let mut out = Vec::new();
-            write(&mut out, records.iter().map(|record| record.iter().map(|cell| cell.as_str().into()).collect()));
-            prop_assert_eq!(cells(&String::from_utf8(out).unwrap(), Delimiter::Comma), records);
+            write(&mut out, Delimiter::Comma, records.iter().map(|record| record.iter().map(|cell| cell.as_str().into()).collect()));
+            let text = String::from_utf8(out).unwrap();
+            prop_assert_eq!(misquoted(&text, Delimiter::Comma), None);
+            prop_assert_eq!(cells(&text, Delimiter::Comma), records);
         }
 
         #[test]

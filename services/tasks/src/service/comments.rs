@@ -35,9 +35,11 @@ impl TasksService {
     ) -> Result<Page<CommentView>> {
         self.task(caller, task_id, Permission::TaskRead).await?;
         let binding = format!("comments|{task_id}|{}", caller.user_id()?);
-        let after: Option<(Timestamp, Uuid)> = cursor.map(|cursor| self.toolkit.cursors.open(cursor, &binding)).transpose()?;
+        let after: Option<(Timestamp, Uuid)> = self.toolkit.cursors.start(cursor, &binding)?;
         let rows = store::comments::list(&self.db, task_id, after, limit + 1).await?;
-        self.page(rows, limit, &binding, |comment| (comment.created_at, comment.id.uuid()))
+        self.toolkit
+            .cursors
+            .page(rows, limit, &binding, |comment| (comment.created_at, comment.id.uuid()))
             .map(|page| page.map(CommentView::from))
     }
 
@@ -49,12 +51,16 @@ impl TasksService {
         cursor: Option<&str>,
         limit: u64,
     ) -> Result<Page<ActivityView>> {
-        self.task(caller, task_id, Permission::TaskRead).await?;
+        let (task, _) = self.task(caller, task_id, Permission::TaskRead).await?;
         let binding = format!("activity|{task_id}|{}", caller.user_id()?);
-        let before: Option<(Timestamp, Uuid)> = cursor.map(|cursor| self.toolkit.cursors.open(cursor, &binding)).transpose()?;
+        let before: Option<(Timestamp, Uuid)> = self.toolkit.cursors.start(cursor, &binding)?;
         let rows = store::activity::list(&self.db, task_id, before, limit + 1).await?;
-        self.page(rows, limit, &binding, |line| (line.created_at, line.id.uuid()))
-            .map(|page| page.map(ActivityView::from))
+        let mut page = self
+            .toolkit
+            .cursors
+            .page(rows, limit, &binding, |line| (line.created_at, line.id.uuid()))?;
+        self.hide_foreign(caller, &task, &mut page.items).await?;
+        Ok(page.map(ActivityView::from))
     }
 
     pub(crate) async fn create_comment(&self, caller: &Caller, task_id: TaskId, command: WriteComment) -> Result<Reply<CommentView>> {

@@ -133,9 +133,10 @@ impl<'a> Decider<'a> {
             .assignees(access, command.assignee_ids.unwrap_or_default(), &mut errors)
             .await?;
         let label_ids = self.labels(access, command.label_ids.unwrap_or_default(), &mut errors).await?;
-        if let Some(parent) = command.parent_id {
-            self.ancestors(access, None, parent, &mut errors).await?;
-        }
+        let ancestors = match command.parent_id {
+            Some(parent) => self.ancestors(access, None, parent, &mut errors).await?,
+            None => Vec::new(),
+        };
         let (true, Some(state)) = (errors.is_empty(), state) else {
             return Err(Error::invalid(errors));
         };
@@ -176,7 +177,7 @@ impl<'a> Decider<'a> {
             new: task,
             project_key: access.project_key.clone(),
             mentioned,
-            ancestors: Vec::new(),
+            ancestors,
         })
     }
 

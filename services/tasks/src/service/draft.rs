@@ -122,7 +122,14 @@ impl Draft {
             ancestors,
         } = change;
         match old {
-            None => self.create(&new, &project_key, mentioned),
+            None => {
+                self.create(&new, &project_key, mentioned);
+                // Not their versions: many may be created below one task at the same time.
+                let parents = ancestors.iter().skip(1).map(|(id, _)| Some(*id)).chain([None]);
+                for ((id, _), parent_id) in ancestors.iter().zip(parents) {
+                    store::tasks::require_parent(&mut self.unit, *id, parent_id);
+                }
+            }
             Some(old) => {
                 let lines = differences(&old, &new);
                 if !lines.is_empty() {

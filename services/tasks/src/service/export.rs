@@ -3,16 +3,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use contracts::audit::{Action, Entry, Log};
 use contracts::identity::GetUsers;
 use contracts::workspaces::ProjectAccess;
 use kernel::ids::{ProjectId, TaskId, UserId};
 use kernel::roles::Permission;
+use kernel::scopes::Scope;
 use kernel::{Error, Result};
 use platform::Caller;
+use platform::db::Unit;
 
 use super::TasksService;
 use super::list::Criteria;
-use crate::model::{LabelId, StateId, Task, human_key, table};
+use crate::model::table::{self, Delimiter};
+use crate::model::{LabelId, StateId, Task, human_key};
 use crate::query::ExportFormat;
 use crate::store;
 use crate::store::list::{Filter, Place};
@@ -42,6 +46,7 @@ enum Next {
 }
 
 impl TasksService {
+    /// That it was exported is recorded before the first line goes out.
     pub(crate) async fn export_tasks(
         self: Arc<Self>,
         caller: &Caller,
@@ -52,9 +57,19 @@ impl TasksService {
         let access = self.project(caller, project_id, Permission::TaskRead).await?;
         let project_key = access.project_key.clone();
         let states = self.ensure_states(access.workspace_id).await?;
-        let people = self.addresses(caller, &access).await?;
+        // Addresses are what the scope for members opens.
+        let people = if caller.holds(Scope::MembersRead) {
+            self.addresses(caller, &access).await?
+        } else {
+            HashMap::new()
+        };
+        let entry = Entry::new(Log::Workspace(access.workspace_id), Action::TasksExported, "project");
+        let entry = entry.id(project_id).name(access.project_name.as_str());
         let filter = self.planned_filter(&criteria, &[access], caller.user_id()?).await?;
         let first = store::list::list(&self.db, &filter, &criteria.sorts, None, PAGE).await?;
+        let mut unit = Unit::new(caller);
+        unit.record(entry.with("format", format.ending()));
+        self.db.apply(unit).await?;
         Ok(TaskExport {
             service: self,
             caller: caller.clone(),
@@ -92,11 +107,8 @@ impl TaskExport {
     /// Such as `ABC-tasks-2026-11-21`; project keys are plain letters and digits.
     pub fn file_name(&self) -> String {
         let day = self.caller.now.to_string();
-        let ending = match self.format {
-            ExportFormat::Csv => "csv",
-            ExportFormat::Json => "json",
-        };
-        format!("{}-tasks-{}.{ending}", self.project_key, day.get(..10).unwrap_or_default())
+        let (key, day) = (&self.project_key, day.get(..10).unwrap_or_default());
+        format!("{key}-tasks-{day}.{}", self.format.ending())
     }
 
     /// The next part of the file; `None`: it is whole. Whoever loses the access meanwhile gets no further page.
@@ -133,7 +145,7 @@ impl TaskExport {
 
     fn open(&self, out: &mut Vec<u8>) -> Result<()> {
         match self.format {
-            ExportFormat::Csv => table::write(out, [ExportedTask::COLUMNS.map(Into::into).to_vec()]),
+            ExportFormat::Csv => table::write(out, Delimiter::Comma, [ExportedTask::COLUMNS.map(Into::into).to_vec()]),
             ExportFormat::Json => {
                 let key = serde_json::to_string(&self.project_key).map_err(Error::internal)?;
                 let head = format!(
@@ -149,7 +161,7 @@ impl TaskExport {
     async fn items(&self, out: &mut Vec<u8>, tasks: &[Task], first: bool) -> Result<()> {
         let exported = self.exported(tasks).await?;
         match self.format {
-            ExportFormat::Csv => table::write(out, exported.iter().map(ExportedTask::cells)),
+            ExportFormat::Csv => table::write(out, Delimiter::Comma, exported.iter().map(ExportedTask::cells)),
             ExportFormat::Json => {
                 for (index, task) in exported.iter().enumerate() {
                     if !first || index > 0 {

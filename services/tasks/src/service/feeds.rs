@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use contracts::audit::{Action, Entry, Log};
 use contracts::identity::GetUsers;
 use contracts::workspaces::{ListProjectAccess, ProjectAccess};
 use kernel::ids::{EntityId, ProjectId, UserId};
@@ -65,10 +66,10 @@ impl TasksService {
         };
         let token = FeedToken::random();
         // The reply holds the token, so it is not kept for an `Idempotency-Key`.
-        let mut caller = caller.clone();
-        caller.idempotency = None;
+        let caller = caller.keeping_no_reply();
         let mut unit = Unit::new(&caller);
         store::feeds::insert(&mut unit, &feed, &token.hash());
+        unit.record(entry(&feed, Action::CalendarFeedCreated).with("query", &feed.query));
         self.db.apply(unit).await?;
         let location = format!("/v1/me/calendar-feeds/{}", feed.id);
         let view = NewFeedView {
@@ -80,8 +81,13 @@ impl TasksService {
 
     /// The link is dead from now on.
     pub(crate) async fn delete_feed(&self, caller: &Caller, feed_id: FeedId) -> Result<()> {
+        let user_id = caller.user_id()?;
+        let feeds = store::feeds::list(&self.db, user_id, MAX_FEEDS as u64).await?;
+        let feed = feeds.iter().find(|feed| feed.id == feed_id).ok_or(TasksError::FeedNotFound)?;
         let mut unit = Unit::new(caller);
-        store::feeds::delete(&mut unit, caller.user_id()?, feed_id, NO_FEED);
+        // Of two at the same moment one fails, and with it its entry in the log.
+        store::feeds::delete(&mut unit, user_id, feed_id, NO_FEED);
+        unit.record(entry(feed, Action::CalendarFeedDeleted));
         self.db.apply(unit).await?;
         Ok(())
     }
@@ -137,6 +143,13 @@ impl TasksService {
         projects.retain(|access| access.role.permits(Permission::TaskRead));
         Ok(projects)
     }
+}
+
+/// For the security log of its owner: whoever holds the link reads without signing in.
+fn entry(feed: &Feed, action: Action) -> Entry {
+    Entry::new(Log::Account(feed.user_id), action, "calendar_feed")
+        .id(feed.id)
+        .name(feed.name.as_str())
 }
 
 fn event(task: &Task, project_key: &str) -> Option<Event> {

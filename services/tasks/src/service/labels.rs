@@ -30,9 +30,12 @@ impl TasksService {
     ) -> Result<Page<LabelView>> {
         self.membership(caller, workspace_id, Permission::WorkspaceRead).await?;
         let binding = format!("labels|{workspace_id}|{}", caller.user_id()?);
-        let after: Option<String> = cursor.map(|cursor| self.toolkit.cursors.open(cursor, &binding)).transpose()?;
+        let after: Option<String> = self.toolkit.cursors.start(cursor, &binding)?;
         let labels = store::labels::list(&self.db, workspace_id, after.as_deref(), limit + 1).await?;
-        let page = self.page(labels, limit, &binding, |label| label.name_folded.clone())?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(labels, limit, &binding, |label| label.name_folded.clone())?;
         let total = if include_total {
             Some(u64::try_from(store::labels::count(&self.db, workspace_id).await?).unwrap_or(0))
         } else {

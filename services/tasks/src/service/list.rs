@@ -105,14 +105,13 @@ impl TasksService {
     async fn list_in(&self, caller: &Caller, projects: Vec<ProjectAccess>, criteria: Criteria, shape: Shape) -> Result<Page<TaskItem>> {
         let me = caller.user_id()?;
         let binding = format!("tasks|{me}|{criteria:?}");
-        let after: Option<Place> = shape
-            .cursor
-            .as_deref()
-            .map(|cursor| self.toolkit.cursors.open(cursor, &binding))
-            .transpose()?;
+        let after: Option<Place> = self.toolkit.cursors.start(shape.cursor.as_deref(), &binding)?;
         let filter = self.planned_filter(&criteria, &projects, me).await?;
         let tasks = store::list::list(&self.db, &filter, &criteria.sorts, after.as_ref(), shape.limit + 1).await?;
-        let page = self.page(tasks, shape.limit, &binding, |task| Place::of(task, &criteria.sorts))?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(tasks, shape.limit, &binding, |task| Place::of(task, &criteria.sorts))?;
         let total = if shape.include_total {
             Some(store::list::count(&self.db, &filter).await?)
         } else {

@@ -29,13 +29,11 @@ use std::sync::Arc;
 use contracts::identity::Identity;
 use contracts::workspaces::{GetMembership, GetProjectAccess, ListMembers, Membership, ProjectAccess, Workspaces};
 use kernel::Result;
-use kernel::cursor::Page;
 use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::roles::Permission;
 use platform::db::Db;
 use platform::http::IfMatch;
 use platform::{Caller, Toolkit};
-use serde::Serialize;
 
 use crate::Config;
 use crate::error::TasksError;
@@ -59,21 +57,6 @@ impl TasksService {
             toolkit,
             workspaces,
             identity,
-        })
-    }
-
-    /// Cuts the one row too many that tells whether there is a next page.
-    fn page<T, P: Serialize>(&self, mut rows: Vec<T>, limit: u64, binding: &str, place: impl Fn(&T) -> P) -> Result<Page<T>> {
-        let more = rows.len() as u64 > limit;
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let next_cursor = match rows.last() {
-            Some(last) if more => Some(self.toolkit.cursors.seal(&place(last), binding)?),
-            _ => None,
-        };
-        Ok(Page {
-            items: rows,
-            next_cursor,
-            total: None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Relations between tasks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use contracts::tasks::events::{TaskRelated, TaskUnrelated};
 use contracts::workspaces::ProjectAccess;
@@ -17,6 +17,7 @@ use crate::error::TasksError;
 use crate::model::relation::{Edge, MAX_RELATIONS, Relation};
 use crate::model::{Task, human_key};
 use crate::store;
+use crate::store::activity::Activity;
 use crate::store::relations::RelationRow;
 use crate::view::{RelatedTaskView, RelationList, RelationView};
 
@@ -26,6 +27,10 @@ const MAX_REACH: usize = 5_000;
 const MAX_CHAIN: usize = 200;
 /// So often a new edge is tried again when others are added to the same workspace meanwhile.
 const ATTEMPTS: usize = 30;
+
+/// Kinds of lines in the history.
+const ADDED: &str = "relation_added";
+const REMOVED: &str = "relation_removed";
 
 const GRAPH_GREW: Guard = Guard::conflict(
     "tasks.relation.changed_meanwhile",
@@ -66,6 +71,34 @@ impl TasksService {
         Ok(RelationList {
             items: rows.iter().filter_map(view).collect(),
         })
+    }
+
+    /// Takes the other task out of the lines about relations (`task_id: null`) where the caller cannot read its project, or where it
+    /// is gone and nobody knows any more which that was. One statement for all lines, and one question to workspaces.
+    pub(super) async fn hide_foreign(&self, caller: &Caller, task: &Task, lines: &mut [Activity]) -> Result<()> {
+        let others: BTreeSet<TaskId> = lines.iter().filter_map(named_task).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let others: Vec<TaskId> = others.into_iter().collect();
+        let found = store::tasks::list_by_ids(&self.db, &others).await?;
+        let mut readable = HashSet::from([task.project_id]);
+        if found.iter().any(|other| other.project_id != task.project_id) {
+            let projects = self.readable_projects(caller, Some(task.workspace_id)).await?;
+            readable.extend(projects.into_iter().map(|access| access.project_id));
+        }
+        let seen = found.iter().filter(|other| readable.contains(&other.project_id));
+        let seen: HashSet<TaskId> = seen.map(|other| other.id).collect();
+        for line in lines {
+            if named_task(line).is_some_and(|other| !seen.contains(&other)) {
+                for value in [&mut line.old, &mut line.new] {
+                    if let Some(other) = value.get_mut("task_id") {
+                        *other = Value::Null;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Idempotent: a relation there is stays as it is. The other task must be one of the same workspace that the caller
@@ -185,6 +218,16 @@ fn other_end(row: &RelationRow, own: TaskId) -> TaskId {
     if row.source_id == own { row.target_id } else { row.source_id }
 }
 
+/// The other task of a line about a relation.
+fn named_task(line: &Activity) -> Option<TaskId> {
+    let value = match line.kind.as_str() {
+        ADDED => &line.new,
+        REMOVED => &line.old,
+        _ => return None,
+    };
+    value.get("task_id")?.as_str()?.parse().ok()
+}
+
 fn relation_view(row: &RelationRow, own: TaskId, other: &Task, access: &ProjectAccess) -> RelationView {
     RelationView {
         relation: Relation::of(row.edge, row.source_id == own),
@@ -203,24 +246,26 @@ fn relation_view(row: &RelationRow, own: TaskId, other: &Task, access: &ProjectA
     }
 }
 
-/// History and events of both tasks, each from its own side.
+/// History and events of both tasks, each from its own side. An event goes to everybody who can read the project of its task, so it
+/// names the other task only where that lies in the same project; the history is read with the rights of its reader.
 fn tell(draft: &mut Draft, pair: &Pair, relation: Relation, added: bool) {
     for (task, other, relation) in [(&pair.own, &pair.other, relation), (&pair.other, &pair.own, relation.inverse())] {
         let value = json!({ "relation": relation.as_str(), "task_id": other.id });
         let (reference, name) = (task_ref(task), relation.as_str().to_owned());
+        let other_id = (other.project_id == task.project_id).then_some(other.id);
         if added {
-            draft.record(task, "relation_added", None, Value::Null, value);
+            draft.record(task, ADDED, None, Value::Null, value);
             draft.unit.emit(&TaskRelated {
                 task: reference,
                 relation: name,
-                other_id: other.id,
+                other_id,
             });
         } else {
-            draft.record(task, "relation_removed", None, value, Value::Null);
+            draft.record(task, REMOVED, None, value, Value::Null);
             draft.unit.emit(&TaskUnrelated {
                 task: reference,
                 relation: name,
-                other_id: other.id,
+                other_id,
             });
         }
     }

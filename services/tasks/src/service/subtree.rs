@@ -41,14 +41,18 @@ impl TasksService {
         Ok(all.map(delete).collect())
     }
 
-    /// Brings a task back with the sub-tasks that were deleted with it. 409 while its parent is deleted.
+    /// Brings a task back with the sub-tasks that were deleted with it. 409 while its parent is deleted, 410 once its time is over,
+    /// erased by the sweep already or not.
     pub(crate) async fn restore_task(&self, caller: &Caller, task_id: TaskId, if_match: &IfMatch) -> Result<Reply<TaskView>> {
         let (task, access) = self.task_even_deleted(caller, task_id, Permission::TaskDelete).await?;
         writable_project(&access)?;
         if_match.check_or_require(task.version, access.strict_concurrency)?;
-        if task.is_live() {
+        let Some(deleted_at) = task.deleted_at else {
             let unchanged = Change::update(task.clone(), task, &access.project_key);
             return self.apply_change(caller, unchanged).await;
+        };
+        if caller.now >= deleted_at.plus(self.config.restore_time()) {
+            return Err(TasksError::RestoreTimeOver.into());
         }
         if let Some(parent) = task.parent_id {
             let parent = store::tasks::find(&self.db, parent).await?;

@@ -133,19 +133,22 @@ impl TasksService {
                 self.part_of_tasks(caller, all, cursor).await
             }
             "comments" => {
-                let after = self.open::<Moment>(cursor.as_deref(), &binding)?;
+                let after = self.toolkit.cursors.start::<Moment>(cursor.as_deref(), &binding)?;
                 let comments = store::comments::list_in(&self.db, id, after, rows).await?;
                 let page = self.cut(comments, &binding, |comment| (comment.created_at, comment.id.uuid()))?;
                 Part::page(page.map(CommentView::from))
             }
             "activity" => {
-                let after = self.open::<Moment>(cursor.as_deref(), &binding)?;
+                let after = self.toolkit.cursors.start::<Moment>(cursor.as_deref(), &binding)?;
                 let lines = store::activity::list_in(&self.db, id, after, rows).await?;
                 let page = self.cut(lines, &binding, |line| (line.created_at, line.id.uuid()))?;
                 Part::page(page.map(ActivityView::from))
             }
             "relations" => {
-                let after = self.open::<(TaskId, TaskId, String)>(cursor.as_deref(), &binding)?;
+                let after = self
+                    .toolkit
+                    .cursors
+                    .start::<(TaskId, TaskId, String)>(cursor.as_deref(), &binding)?;
                 let relations = store::relations::list_in(&self.db, id, after.as_ref(), rows).await?;
                 let page = self.cut(relations, &binding, |row| {
                     (row.source_id, row.target_id, row.edge.as_str().to_owned())
@@ -153,7 +156,7 @@ impl TasksService {
                 Part::page(page.map(relation))
             }
             "recurrences" => {
-                let after = self.open::<Uuid>(cursor.as_deref(), &binding)?;
+                let after = self.toolkit.cursors.start::<Uuid>(cursor.as_deref(), &binding)?;
                 let series = store::recurrences::list_in(&self.db, id, after, rows).await?;
                 let page = self.cut(series, &binding, |series| series.id.uuid())?;
                 Part::page(page.map(recurrence))
@@ -186,7 +189,7 @@ impl TasksService {
     async fn own_comments(&self, caller: &Caller, cursor: Option<String>) -> Result<Part> {
         let me: UserId = caller.user_id()?;
         let binding = format!("takeout|comments|{me}");
-        let after = self.open::<Moment>(cursor.as_deref(), &binding)?;
+        let after = self.toolkit.cursors.start::<Moment>(cursor.as_deref(), &binding)?;
         let comments = store::comments::list_of_author(&self.db, me, after, u64::from(PART_ROWS) + 1).await?;
         let mut page = self.cut(comments, &binding, |comment| (comment.created_at, comment.id.uuid()))?;
         let ids: BTreeSet<TaskId> = page.items.iter().map(|comment| comment.task_id).collect();
@@ -200,12 +203,8 @@ impl TasksService {
         Part::page(page.map(CommentView::from))
     }
 
-    fn open<T: serde::de::DeserializeOwned>(&self, cursor: Option<&str>, binding: &str) -> Result<Option<T>> {
-        cursor.map(|cursor| self.toolkit.cursors.open(cursor, binding)).transpose()
-    }
-
     fn cut<T, P: serde::Serialize>(&self, rows: Vec<T>, binding: &str, place: impl Fn(&T) -> P) -> Result<Page<T>> {
-        self.page(rows, u64::from(PART_ROWS), binding, place)
+        self.toolkit.cursors.page(rows, u64::from(PART_ROWS), binding, place)
     }
 }
 

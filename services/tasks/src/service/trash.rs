@@ -1,13 +1,13 @@
 //! What was deleted in a workspace: tasks, which are ours, and projects, which workspaces tells.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use contracts::audit::Action;
 use contracts::workspaces::{ListDeletedProjects, ProjectAccess};
 use kernel::cursor::Page;
 use kernel::ids::{EntityId, ProjectId, TaskId, UserId, WorkspaceId};
 use kernel::roles::Permission;
+use kernel::scopes::Scope;
 use kernel::{Result, Timestamp};
 use platform::Caller;
 use platform::db::Unit;
@@ -30,7 +30,7 @@ struct Place {
 }
 
 impl TasksService {
-    /// Last deleted first, as far as the caller may restore it.
+    /// Last deleted first, as far as the caller may restore it. A key without the scope for projects is told of tasks alone.
     pub(crate) async fn list_trash(
         &self,
         caller: &Caller,
@@ -42,12 +42,12 @@ impl TasksService {
         self.membership(caller, workspace_id, Permission::WorkspaceRead).await?;
         let me = caller.user_id()?;
         let binding = format!("trash|{me}|{workspace_id}|{kinds:?}");
-        let before: Option<Place> = cursor.map(|cursor| self.toolkit.cursors.open(cursor, &binding)).transpose()?;
+        let before: Option<Place> = self.toolkit.cursors.start(cursor, &binding)?;
         let mut items = Vec::new();
         if kinds.contains(&TrashKind::Task) {
             items.extend(self.deleted_tasks(caller, workspace_id, before, limit + 1).await?);
         }
-        if kinds.contains(&TrashKind::Project) {
+        if kinds.contains(&TrashKind::Project) && caller.holds(Scope::ProjectsRead) {
             let request = ListDeletedProjects {
                 user_id: me,
                 workspace_id,
@@ -58,7 +58,7 @@ impl TasksService {
             items.extend(projects.into_iter().map(TrashItem::from));
         }
         items.sort_by_key(|item| std::cmp::Reverse((item.deleted_at, item.id)));
-        self.page(items, limit, &binding, |item| Place {
+        self.toolkit.cursors.page(items, limit, &binding, |item| Place {
             at: item.deleted_at,
             id: item.id,
         })
@@ -70,7 +70,7 @@ impl TasksService {
         let projects: HashMap<ProjectId, ProjectAccess> = projects.into_iter().map(|access| (access.project_id, access)).collect();
         let mut ids: Vec<ProjectId> = projects.keys().copied().collect();
         ids.sort_unstable();
-        let kept = Duration::from_secs(u64::from(self.config.restore_days) * 86_400);
+        let kept = self.config.restore_time();
         let before = before.map(|place| (place.at, place.id));
         let since = self.toolkit.clock.now().minus(kept);
         let tasks = store::trash::list(&self.db, workspace_id, &ids, since, before, limit).await?;

@@ -326,6 +326,21 @@ pub(crate) fn require_version(unit: &mut Unit, task_id: TaskId, version: i64) {
     unit.require(select, CHANGED_MEANWHILE);
 }
 
+/// The unit fails unless the task still lies where it did.
+pub(crate) fn require_parent(unit: &mut Unit, task_id: TaskId, parent_id: Option<TaskId>) {
+    let parent = Expr::col("parent_id");
+    let select = Query::select()
+        .column("id")
+        .from("tasks")
+        .and_where(Expr::col("id").eq(id(task_id)))
+        .and_where(match parent_id {
+            Some(parent_id) => parent.eq(id(parent_id)),
+            None => parent.is_null(),
+        })
+        .take();
+    unit.require(select, CHANGED_MEANWHILE);
+}
+
 /// Which reminder of a task was announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reminder {

@@ -63,6 +63,26 @@ async fn a_feed_shows_what_its_owner_can_see_and_has_to_do() {
     assert_eq!(code(world.service.render_feed(&secret).await), "tasks.feed.not_found");
 }
 
+/// A link that lasts is worth a line in its owner's security log; a deletion of nothing is none.
+#[tokio::test]
+async fn making_and_revoking_a_feed_is_recorded_for_its_owner() {
+    let world = world().await;
+    let made = feed(&world, world.ann, json!({"name": "Mine", "query": "q=paint"})).await;
+    let foreign = world.service.delete_feed(&world.caller(world.owner), made.feed.id).await;
+    assert_eq!(code(foreign), "tasks.feed.not_found");
+    world.service.delete_feed(&world.ann(), made.feed.id).await.unwrap();
+    let again = world.service.delete_feed(&world.ann(), made.feed.id).await;
+    assert_eq!(code(again), "tasks.feed.not_found");
+    let events = world.events().await;
+    let actions: Vec<&str> = events.iter().filter_map(|(_, data)| data["action"].as_str()).collect();
+    assert_eq!(actions, ["calendar_feed.created", "calendar_feed.deleted"]);
+    for (_, data) in &events {
+        assert_eq!(data["log"], json!({"kind": "account", "id": world.ann}));
+        assert_eq!(data["target"], json!({"kind": "calendar_feed", "id": made.feed.id, "name": "Mine"}));
+        assert!(!data.to_string().contains(token(&made)));
+    }
+}
+
 #[tokio::test]
 async fn a_feed_is_secret_bounded_and_dies_when_it_is_revoked() {
     struct Text(String);

@@ -184,6 +184,8 @@ fn write_tasks(things: &Things, unit: &mut Unit) {
     tasks::adjust_counts(unit, task.id, &counts, now, None);
     tasks::adjust_counts(unit, task.id, &counts, now, Some(GUARD));
     tasks::require_version(unit, task.id, 1);
+    tasks::require_parent(unit, task.id, None);
+    tasks::require_parent(unit, task.id, Some(task.id));
     for reminder in [Reminder::Soon, Reminder::Overdue] {
         tasks::mark_reminded(unit, task.id, reminder, now, GUARD);
     }

@@ -183,6 +183,71 @@ async fn both_tasks_must_be_visible_and_of_one_workspace() {
     assert_eq!(service.list_relations(&guest, a).await.unwrap().items.len(), 0);
 }
 
+/// What lies in a project that somebody cannot read is named to them neither by the history nor by events.
+#[tokio::test]
+async fn a_foreign_task_is_not_named_to_who_cannot_read_it() {
+    let world = world().await;
+    world.neighbour.private.lock().unwrap().insert(world.other_project_id);
+    world
+        .neighbour
+        .projects
+        .lock()
+        .unwrap()
+        .get_mut(&world.other_project_id)
+        .unwrap()
+        .roles
+        .insert(world.ann, Role::Collaborator);
+    let [task, beside] = tasks(&world).await;
+    let mut secrets = Vec::new();
+    for i in 0..5 {
+        let command = body(json!({ "title": format!("Secret {i}") }));
+        let secret = world.service.create_task(&world.ann(), world.other_project_id, command).await;
+        secrets.push(secret.unwrap().body.id);
+    }
+    let service = &world.service;
+    let viewer = world.caller(world.viewer);
+    let told = world.events().await.len();
+    relate(&world, task, Relates, beside).await.unwrap();
+    relate(&world, task, Blocks, secrets[0]).await.unwrap();
+    let (_, short) = count_statements(service.list_activity(&viewer, task, None, 50)).await;
+    for secret in &secrets[1..] {
+        relate(&world, task, Blocks, *secret).await.unwrap();
+    }
+    world.tick();
+    service.unrelate(&world.ann(), task, Blocks, secrets[0]).await.unwrap();
+    let (page, long) = count_statements(service.list_activity(&viewer, task, None, 50)).await;
+    assert_eq!(short, long, "however many there are");
+    let lines = page.unwrap().items;
+    let of = |kind: &str| -> Vec<&Value> {
+        let lines = lines.iter().filter(|line| line.kind == kind);
+        lines.map(|line| if line.new.is_null() { &line.old } else { &line.new }).collect()
+    };
+    let nobody = json!({"relation": "blocks", "task_id": null});
+    assert_eq!(of("relation_removed"), [&nobody]);
+    let added = of("relation_added");
+    assert_eq!((added.len(), added[0]), (6, &nobody));
+    assert_eq!(added[5], &json!({"relation": "relates", "task_id": beside}));
+    let whole = service.list_activity(&world.ann(), task, None, 50).await.unwrap().items;
+    assert_eq!(whole[0].old, json!({"relation": "blocks", "task_id": secrets[0]}));
+
+    let events: Vec<Value> = world.events().await.into_iter().skip(told).map(|(_, data)| data).collect();
+    let named: Vec<&Value> = events.iter().filter(|data| data.get("other_id").is_some()).collect();
+    assert_eq!((events.len(), named.len()), (14, 2), "only those of one project name each other");
+    for data in &events {
+        let own = data["project_id"] == json!(world.project_id);
+        let text = data.to_string();
+        assert_eq!(secrets.iter().any(|secret| text.contains(&secret.to_string())), !own, "{text}");
+        assert_eq!(text.contains(&task.to_string()), own, "{text}");
+    }
+
+    // Once it is erased nobody knows where it was.
+    let none = super::support::if_match(None);
+    service.delete_task(&world.ann(), secrets[1], &none).await.unwrap();
+    service.purge_task(&world.caller(world.owner), secrets[1], &none).await.unwrap();
+    let text = serde_json::to_string(&service.list_activity(&viewer, task, None, 50).await.unwrap()).unwrap();
+    assert!(secrets.iter().all(|secret| !text.contains(&secret.to_string())), "{text}");
+}
+
 #[tokio::test]
 async fn a_deleted_task_takes_its_relations_out_of_sight_and_brings_them_back() {
     let world = world().await;

@@ -1,7 +1,9 @@
 //! Tasks as files: what goes out comes in again, and what cannot come in is said.
 
 use kernel::ids::TaskId;
+use kernel::scopes::Scope;
 use kernel::{ErrorKind, Result};
+use platform::Caller;
 use serde_json::{Value, json};
 
 use super::support::{World, body, code, field_codes, world};
@@ -22,12 +24,16 @@ impl World {
     }
 
     async fn export(&self, query: &str) -> String {
+        self.export_as(&self.ann(), query).await
+    }
+
+    async fn export_as(&self, caller: &Caller, query: &str) -> String {
         let query: ExportQuery = platform::http::parse_query(query).unwrap();
         let (criteria, format) = query.parse().unwrap();
         let mut export = self
             .service
             .clone()
-            .export_tasks(&self.ann(), self.project_id, criteria, format)
+            .export_tasks(caller, self.project_id, criteria, format)
             .await
             .unwrap();
         let mut file = Vec::new();
@@ -95,10 +101,10 @@ async fn a_file_from_elsewhere_is_understood_and_its_bad_rows_come_back() {
     let mended = report
         .error_file
         .unwrap()
-        .replacen("\"\",\"Done\"", "\"Lock up\",\"Done\"", 1)
+        .replacen("\"\";\"Done\"", "\"Lock up\";\"Done\"", 1)
         .replace("Sleeping", "open")
         .replace("24.12.2026", "")
-        .replace("\"nobody@example.org\",\"bug, none\"", "\"\",\"bug\"");
+        .replace("\"nobody@example.org\";\"bug, none\"", "\"\";\"bug\"");
     let again = world.csv(&mended).await;
     assert_eq!(
         (again.created, again.failed, again.error_file.as_deref()),
@@ -235,6 +241,112 @@ async fn rows_find_their_parents_wherever_they_stand() {
     assert_eq!(report.created, 4);
 }
 
+/// The row above is a task by then, and its key in the file may be the key of another one.
+#[tokio::test]
+async fn a_mended_row_lies_below_the_row_it_came_with() {
+    let world = world().await;
+    let old = world.create(json!({ "title": "Was here before" })).await;
+    for (parent, child) in [("K1", "K2"), ("ABC-1", "ABC-2")] {
+        let first = world
+            .csv(&format!(
+                "key,title,parent,priority\n{parent},Parent,,\n{child},Child,{parent},bogus\n"
+            ))
+            .await;
+        assert_eq!((first.created, errors(&first)), (1, vec!["3 priority unknown_priority".to_owned()]));
+        let mended = first.error_file.unwrap().replace("bogus", "high");
+        let again = world.csv(&mended).await;
+        assert_eq!((again.created, again.failed), (1, 0), "{again:?}");
+        assert_eq!(world.read(again.tasks[0].id).await.parent_id, Some(first.tasks[0].id));
+    }
+    assert_eq!(world.read(old.id).await.subtask_count, 0);
+
+    // What did not come in keeps its name: both rows come back, one below the other.
+    let both = world.csv("key,title,parent,priority\nABC-1,P,,bogus\nx,C,ABC-1,\n").await;
+    assert_eq!(errors(&both), ["2 priority unknown_priority", "3 parent parent_failed"]);
+    let again = world.csv(&both.error_file.unwrap().replace("bogus", "")).await;
+    assert_eq!(world.read(again.tasks[1].id).await.parent_id, Some(again.tasks[0].id));
+
+    // Which of two is meant nobody knows, so no task that happens to have the key is taken either.
+    let unclear = world.csv("key,title,parent\nABC-1,One,\nABC-1,Two,\nx,Child,ABC-1\n").await;
+    assert_eq!(
+        (unclear.created, errors(&unclear)),
+        (2, vec!["4 parent ambiguous_parent".to_owned()])
+    );
+    let again = world.csv(&unclear.error_file.unwrap()).await;
+    assert_eq!(errors(&again), ["2 parent unknown_parent"]);
+
+    // Where nothing came in, the file of the failed rows says what the file said.
+    let dry = json!({ "format": "csv", "content": "key,title,parent,priority\nK1,P,,\nK2,C,K1,bogus\n", "dry_run": true });
+    let dry = world.import(dry).await.unwrap();
+    assert!(dry.error_file.unwrap().contains("\"K2\",\"C\",\"K1\",\"bogus\""));
+    assert_eq!(world.read(old.id).await.subtask_count, 0);
+}
+
+#[tokio::test]
+async fn the_failed_rows_are_read_again_by_the_request_that_failed_them() {
+    let world = world().await;
+    let mappings = [
+        json!({ "title": 2, "due_date": 3 }),
+        json!({ "title": "column_2", "due_date": "column_3" }),
+    ];
+    for header in [json!(false), Value::Null] {
+        for mapping in &mappings {
+            let mut command = json!({ "format": "csv", "delimiter": ";", "header": header, "mapping": mapping,
+                "content": "x;Good;2026-01-01\ny;Bad;tomorrow\nz;Worse;never\n" });
+            let first = world.import(command.clone()).await.unwrap();
+            assert_eq!((first.created, first.failed, first.header), (1, 2, Some(false)));
+            // Again without mending anything: nothing comes in that is no task.
+            command["content"] = json!(first.error_file.unwrap());
+            let again = world.import(command.clone()).await.unwrap();
+            assert_eq!((again.rows, again.created, again.failed), (2, 0, 2), "{again:?}");
+            let file = again.error_file.unwrap();
+            command["content"] = json!(file.replace("tomorrow", "2026-01-02").replace("never", ""));
+            let last = world.import(command).await.unwrap();
+            assert_eq!((last.created, last.failed), (2, 0), "{last:?}");
+            assert_eq!(world.read(last.tasks[1].id).await.title, "Worse");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_recorded_and_shows_addresses_only_to_who_may_know_them() {
+    let world = world().await;
+    world.create(json!({ "title": "Task", "assignee_ids": [world.viewer] })).await;
+    let key = |scopes: &[Scope]| Caller {
+        scopes: Some(scopes.iter().copied().collect()),
+        ..world.ann()
+    };
+    for format in ["csv", "json"] {
+        let query = format!("format={format}");
+        let narrow = world.export_as(&key(&[Scope::TasksRead]), &query).await;
+        assert!(narrow.contains("Task") && !narrow.contains('@'), "{narrow}");
+        for caller in [world.ann(), key(&[Scope::TasksRead, Scope::MembersRead])] {
+            let whole = world.export_as(&caller, &query).await;
+            assert_eq!(whole.matches("@example.org").count(), 2, "{whole}");
+        }
+        // What lacks addresses can be imported.
+        let report = world
+            .import(json!({ "format": format, "content": narrow, "dry_run": true }))
+            .await
+            .unwrap();
+        assert_eq!((report.valid, report.failed), (1, 0));
+    }
+    let events = world.events().await;
+    let recorded: Vec<&Value> = events
+        .iter()
+        .filter(|(kind, _)| kind == "audit.action_recorded.v1")
+        .map(|(_, data)| data)
+        .collect();
+    assert_eq!(recorded.len(), 6, "each export, and nothing else");
+    assert_eq!(recorded[0]["action"], "tasks.exported");
+    assert_eq!(recorded[0]["log"], json!({ "kind": "workspace", "id": world.workspace_id }));
+    assert_eq!(
+        recorded[0]["target"],
+        json!({ "kind": "project", "id": world.project_id, "name": "Project ABC" })
+    );
+    assert_eq!(recorded[5]["changes"], json!([{ "field": "format", "after": "json" }]));
+}
+
 #[tokio::test]
 async fn an_atomic_import_is_all_or_nothing() {
     let world = world().await;
@@ -260,6 +372,14 @@ async fn what_is_no_file_is_refused_before_any_row() {
             ["/mapping/title unknown_column"],
         ),
         (json!({ "format": "json", "content": "title" }), ["/content invalid_json"]),
+        (
+            json!({ "format": "csv", "content": "title,description\nA,\"unterminated\nB,x\nC,y\n" }),
+            ["/content unterminated_quote"],
+        ),
+        (
+            json!({ "format": "csv", "content": "title,description\nA,\"quo\"ted\" x\n" }),
+            ["/content text_after_quote"],
+        ),
         (json!({ "format": "json", "content": "[]", "header": true }), ["/header only_csv"]),
         (
             json!({ "format": "csv", "content": format!("title\n{}", "x\n".repeat(1_001)) }),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kernel::Result;
 use kernel::ids::{EntityId, TaskId};
+use kernel::{Clock as _, Result};
 use serde_json::json;
 
 use super::support::{World, code, if_match, world};
@@ -68,11 +68,21 @@ async fn the_trash_tells_what_who_and_until_when() {
         .await
         .unwrap();
     assert_eq!(world.trash(world.ann, 50).await.unwrap().len(), 4);
-    world.clock.advance(Duration::from_secs(31 * 86_400));
+    let last = &roots[1];
+    let left = items[1].purge_at.since(world.clock.now());
+    world.clock.advance(left.checked_sub(Duration::from_micros(1)).unwrap());
+    assert_eq!(world.trash(world.ann, 50).await.unwrap()[0].id, last.id.uuid());
+    world.clock.advance(Duration::from_micros(1));
     assert!(
         world.trash(world.ann, 50).await.unwrap().is_empty(),
         "its time is over, swept or not"
     );
+    let late = world
+        .service
+        .restore_task(&world.ann(), last.id, &if_match(None))
+        .await
+        .unwrap_err();
+    assert_eq!((late.kind, late.code.as_ref()), (kernel::ErrorKind::Gone, "tasks.restore.too_late"));
 }
 
 #[tokio::test]

@@ -44,12 +44,12 @@ pub struct ExportedTask {
     pub due_date: Option<String>,
     /// Of a task that is due at a moment rather than on a day.
     pub due_at: Option<Timestamp>,
-    /// E-mail addresses of those who can read the project.
+    /// E-mail addresses of those who can read the project; none for an API key without the scope `members:read`.
     pub assignees: Vec<String>,
     pub labels: Vec<String>,
     /// The key of the task above it.
     pub parent: Option<String>,
-    /// E-mail address, if that person can read the project.
+    /// E-mail address, if that person can read the project; as with `assignees`.
     pub creator: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -130,8 +130,9 @@ pub struct ImportReport {
     pub error_count: usize,
     /// The new tasks, in the order of their rows.
     pub tasks: Vec<ImportedTask>,
-    /// A CSV file of the failed rows, with a column `error` more. Mended, it can be imported as it is: the column is not read.
-    /// `null` where no row failed.
+    /// A CSV file of the failed rows, with a column `error` more. Mended, it can be imported by the same request (from JSON: as CSV):
+    /// it has the delimiter and the header, or none, of the file; the column is not read; and a parent that was imported is named by
+    /// its new id. `null` where no row failed.
     pub error_file: Option<String>,
 }
 

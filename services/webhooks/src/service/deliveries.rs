@@ -6,8 +6,8 @@ use kernel::{Error, Result, Timestamp};
 use platform::Caller;
 use platform::db::{Reply, Unit};
 
-use super::views::{AttemptView, DeliveryDetailView, DeliveryView, ReplayView};
 use super::dispatch;
+use super::views::{AttemptView, DeliveryDetailView, DeliveryView, ReplayView};
 use crate::WebhooksService;
 use crate::error::WebhooksError;
 use crate::model::{DeliveryId, DeliveryState, DueDelivery, Webhook};
@@ -37,7 +37,10 @@ impl WebhooksService {
         );
         let before: Option<(i64, DeliveryId)> = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let rows = store::list(&self.db, store::page(webhook_id, &filter, before, page.rows())).await?;
-        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.id))?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.id))?;
         Ok(page.map(DeliveryView::from))
     }
 

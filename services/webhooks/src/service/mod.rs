@@ -12,17 +12,9 @@ pub(crate) mod webhooks;
 use std::sync::LazyLock;
 
 use contracts::catalog::EVENTS;
-use kernel::Result;
-use kernel::cursor::Page;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::WebhooksService;
 use crate::model::offered_types;
 
 /// Public names of the events that webhooks send.
 pub(crate) static OFFERED: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| offered_types(EVENTS.iter().filter_map(|event| event.public_type)).collect());
-
-impl WebhooksService {
-}

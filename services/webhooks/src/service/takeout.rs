@@ -5,18 +5,20 @@ use kernel::{Error, Result};
 use platform::Caller;
 use platform::takeout::{Disclosure, Given, PART_ROWS, Part, Subject, Takeout};
 
-use kernel::cursor::PageRequest;
 use crate::WebhooksService;
+use kernel::cursor::PageRequest;
 
 /// What becomes of each table.
 pub const DISCLOSED: &[Disclosure] = &[
     Disclosure::new("webhooks", Given::Not(SHARED), Given::In("webhooks")),
+    Disclosure::new("webhook_turns", Given::Not(SHARED), Given::Not(LOCK)),
     Disclosure::new("webhook_messages", Given::Not(SHARED), Given::Not(LOG)),
     Disclosure::new("webhook_deliveries", Given::Not(SHARED), Given::Not(LOG)),
     Disclosure::new("webhook_attempts", Given::Not(SHARED), Given::Not(LOG)),
 ];
 
 const SHARED: &str = "belongs to the workspace, not to a person";
+const LOCK: &str = "when a webhook was last made; the webhooks themselves say when they were";
 const LOG: &str = "a log of some days of copies of events; what they tell is in the other files";
 
 #[async_trait]

@@ -7,13 +7,13 @@ use kernel::cursor::{Page, PageRequest};
 use kernel::ids::{EntityId, EventId, ProjectId, WebhookId, WorkspaceId};
 use kernel::{Error, FieldError, Result, Timestamp};
 use platform::Caller;
-use platform::db::{Reply, Unit};
+use platform::db::{DbError, Reply, Unit};
 use platform::http::{Field, IfMatch};
 
-use super::views::{DeliveryView, WebhookView, WebhookWithSecretView};
 use super::OFFERED;
+use super::views::{DeliveryView, WebhookView, WebhookWithSecretView};
 use crate::WebhooksService;
-use crate::error::WebhooksError;
+use crate::error::{TOO_MANY, WebhooksError};
 use crate::model::{Delivery, DeliveryId, DisabledReason, Message, SigningSecret, TEST_EVENT, Webhook, patterns};
 use crate::service::dispatch;
 use crate::store;
@@ -133,9 +133,6 @@ impl WebhooksService {
         if !errors.is_empty() {
             return Err(Error::invalid(errors));
         }
-        if store::webhooks::count(&self.db, workspace_id).await? >= i64::from(self.config.max_per_workspace) {
-            return Err(WebhooksError::TooMany.into());
-        }
         let (id, secret) = (WebhookId::generate(&*self.toolkit.clock), SigningSecret::random());
         let webhook = Webhook {
             id,
@@ -159,6 +156,7 @@ impl WebhooksService {
             updated_at: caller.now,
         };
         let mut unit = Unit::new(caller);
+        let before = store::webhooks::take_turn(&mut unit, workspace_id, caller.now);
         store::webhooks::insert(&mut unit, &webhook);
         unit.emit(&events::WebhookCreated {
             workspace_id,
@@ -177,7 +175,16 @@ impl WebhooksService {
             secret: None,
         };
         let location = format!("/v1/workspaces/{workspace_id}/webhooks/{id}");
-        let mut reply = self.db.apply_reply(unit, move |_| Ok(Reply::created(stored, 1, location))).await?;
+        let most = i64::from(self.config.max_per_workspace);
+        let mut reply = self
+            .db
+            .apply_reply(unit, move |out| {
+                if out.first(&before)? >= most {
+                    return Err(DbError::Guard(TOO_MANY));
+                }
+                Ok(Reply::created(stored, 1, location))
+            })
+            .await?;
         reply.body.secret = Some(secret.shown());
         Ok(reply)
     }

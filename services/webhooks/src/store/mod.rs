@@ -33,6 +33,13 @@ enum Webhooks {
 }
 
 #[derive(Iden, Clone, Copy)]
+enum WebhookTurns {
+    Table,
+    WorkspaceId,
+    TakenAt,
+}
+
+#[derive(Iden, Clone, Copy)]
 enum WebhookMessages {
     Table,
     Id,

@@ -2,10 +2,10 @@
 
 use kernel::Timestamp;
 use kernel::ids::{EntityId, ProjectId, WebhookId, WorkspaceId};
-use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
-use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use platform::db::{Db, DbError, FromRow, Guard, Row, Slot, Unit};
+use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement};
 
-use super::{Webhooks as W, micros, uuid_opt};
+use super::{WebhookTurns as T, Webhooks as W, micros, uuid_opt};
 use crate::error::MOVED_ON;
 use crate::model::{DisabledReason, Webhook};
 
@@ -108,13 +108,24 @@ pub(crate) async fn find_for_sending(db: &Db, id: WebhookId) -> Result<Option<We
     db.opt(select().and_where(Expr::col(W::Id).eq(id.uuid())).take()).await
 }
 
-pub(crate) async fn count(db: &Db, workspace_id: WorkspaceId) -> Result<i64, DbError> {
-    let select = Query::select()
-        .expr(Expr::col(W::Id).count())
-        .from(W::Table)
-        .and_where(Expr::col(W::WorkspaceId).eq(workspace_id.uuid()))
-        .take();
-    db.one(select).await
+/// How many webhooks the workspace has, for who makes one more. They are made one after the other, because each holds the
+/// workspace's row from here to its commit.
+pub(crate) fn take_turn(unit: &mut Unit, workspace_id: WorkspaceId, now: Timestamp) -> Slot<i64> {
+    unit.insert(
+        Query::insert()
+            .into_table(T::Table)
+            .columns([T::WorkspaceId, T::TakenAt])
+            .values_panic([workspace_id.uuid().into(), now.as_micros().into()])
+            .on_conflict(OnConflict::column(T::WorkspaceId).update_column(T::TakenAt).to_owned())
+            .take(),
+    );
+    unit.read(
+        Query::select()
+            .expr(Expr::col(W::Id).count())
+            .from(W::Table)
+            .and_where(Expr::col(W::WorkspaceId).eq(workspace_id.uuid()))
+            .take(),
+    )
 }
 
 fn event_types(webhook: &Webhook) -> String {
@@ -249,6 +260,12 @@ pub(crate) fn erase_workspace(unit: &mut Unit, workspace_id: WorkspaceId) {
         Query::delete()
             .from_table(W::Table)
             .and_where(Expr::col(W::WorkspaceId).eq(workspace_id.uuid()))
+            .take(),
+    );
+    unit.delete(
+        Query::delete()
+            .from_table(T::Table)
+            .and_where(Expr::col(T::WorkspaceId).eq(workspace_id.uuid()))
             .take(),
     );
 }

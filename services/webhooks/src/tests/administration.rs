@@ -1,5 +1,7 @@
 //! Making, changing, rotating, deleting.
 
+use std::sync::Arc;
+
 use contracts::workspaces::events::{ProjectPurged, WorkspacePurged};
 use kernel::ErrorKind;
 use kernel::ids::{EntityId, ProjectId, WebhookId, WorkspaceId};
@@ -10,8 +12,8 @@ use sea_query::{Alias, Query};
 use super::{World, announced, rows};
 use crate::Config;
 use crate::model::DisabledReason;
-use kernel::cursor::PageRequest;
 use crate::service::webhooks::{CreateWebhook, UpdateWebhook};
+use kernel::cursor::PageRequest;
 
 fn any() -> IfMatch {
     IfMatch::from_headers(&http::HeaderMap::new())
@@ -97,6 +99,35 @@ async fn a_workspace_has_only_so_many() {
         }
     }
     assert_eq!(found, [first.id, second.id]);
+}
+
+/// Also the first ones, when there is no webhook yet that they could wait for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_make_no_more_than_a_workspace_may_have() {
+    let world = World::with(Config {
+        max_per_workspace: 3,
+        ..Config::default()
+    })
+    .await;
+    let barrier = Arc::new(tokio::sync::Barrier::new(12));
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let (service, caller, barrier) = (Arc::clone(&world.service), world.caller(world.ada), Arc::clone(&barrier));
+        let workspace = world.workspace;
+        racers.spawn(async move {
+            barrier.wait().await;
+            let made = service.create_webhook(&caller, workspace, World::command(&["*"])).await;
+            made.map(drop).map_err(|error| error.code.into_owned())
+        });
+    }
+    let (made, refused): (Vec<_>, Vec<_>) = racers.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!(made.len(), 3, "{refused:?}");
+    assert!(
+        refused.iter().all(|code| code == &Err("webhooks.webhook.too_many".to_owned())),
+        "{refused:?}"
+    );
+    assert_eq!(rows(&world.db, "webhooks").await, 3);
+    assert_eq!(announced(&world.db, "webhooks.webhook_created.v1").await, 3);
 }
 
 #[tokio::test]
@@ -228,7 +259,7 @@ async fn purged_workspaces_and_projects_take_their_webhooks_along() {
             workspace_id: world.workspace,
         })
         .await;
-    for table in ["webhooks", "webhook_messages", "webhook_deliveries"] {
+    for table in ["webhooks", "webhook_turns", "webhook_messages", "webhook_deliveries"] {
         assert_eq!(rows(&world.db, table).await, 0, "{table}");
     }
 }

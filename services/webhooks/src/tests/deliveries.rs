@@ -10,9 +10,9 @@ use platform::http::{Field, IfMatch};
 
 use super::{World, rows, status};
 use crate::model::{DeliveryId, DeliveryState};
-use kernel::cursor::PageRequest;
 use crate::service::webhooks::UpdateWebhook;
 use crate::store::deliveries::Filter;
+use kernel::cursor::PageRequest;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

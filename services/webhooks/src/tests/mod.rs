@@ -30,11 +30,11 @@ use testkit::fakes::{FakeIdentity, FakeWorkspaces};
 use testkit::{FixedClock, TestDb};
 
 use crate::model::{DeliveryId, DeliveryState};
-use kernel::cursor::PageRequest;
 use crate::service::views::{DeliveryDetailView, DeliveryView, WebhookView};
 use crate::service::webhooks::CreateWebhook;
 use crate::store::deliveries::Filter;
 use crate::{Config, SCHEMA, WebhooksService};
+use kernel::cursor::PageRequest;
 
 /// What the receiver answers next; 200 when nothing is scripted.
 type Scripted = Result<EgressResponse, EgressError>;

@@ -67,7 +67,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         let _ = webhooks::list(db, webhooks::of_project(workspace, project)).await;
         let _ = webhooks::find(db, workspace, id).await;
         let _ = webhooks::find_for_sending(db, id).await;
-        let _ = webhooks::count(db, workspace).await;
+        let _ = webhooks::take_turn(unit, workspace, now);
         webhooks::insert(unit, &webhook);
         webhooks::update(unit, &webhook);
         webhooks::note_success(unit, id, now);

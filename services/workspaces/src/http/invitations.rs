@@ -7,7 +7,7 @@ use kernel::cursor::Page;
 use kernel::ids::{InvitationId, WorkspaceId};
 use kernel::roles::{Role, SalesRole};
 use platform::Caller;
-use platform::http::{Body, Path, Problem, Query as QueryString};
+use platform::http::{Body, IfMatch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -64,7 +64,7 @@ struct ListInvitationsQuery {
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/invitations", tag = "invitations", operation_id = "createInvitation",
     params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = CreateInvitationRequest, example = json!({"email": "ada@example.com", "role": "collaborator"})),
-    responses((status = 201, description = "Invited", body = IssuedInvitationView), (status = 404, description = "No such workspace"),
+    responses((status = 201, description = "Invited", body = IssuedInvitationView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace"),
         (status = 409, description = "The address is a member or has an open invitation, or too many are open")))]
 async fn create(
     State(service): Service,
@@ -101,7 +101,7 @@ async fn list(
 /// Read an invitation
 #[utoipa::path(get, path = "/v1/workspaces/{workspace_id}/invitations/{invitation_id}", tag = "invitations", operation_id = "getInvitation",
     params(("workspace_id" = WorkspaceId, Path), ("invitation_id" = InvitationId, Path)),
-    responses((status = 200, description = "The invitation", body = InvitationView), (status = 404, description = "No such invitation")))]
+    responses((status = 200, description = "The invitation", body = InvitationView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such invitation")))]
 async fn get(
     State(service): Service,
     caller: Caller,
@@ -116,13 +116,14 @@ async fn get(
 #[utoipa::path(delete, path = "/v1/workspaces/{workspace_id}/invitations/{invitation_id}", tag = "invitations", operation_id = "revokeInvitation",
     params(("workspace_id" = WorkspaceId, Path), ("invitation_id" = InvitationId, Path)),
     responses((status = 204, description = "Revoked"), (status = 404, description = "No such invitation"),
-        (status = 410, description = "It was accepted or declined")))]
+        (status = 410, description = "It was accepted or declined"), (status = 412, description = "Changed since it was read")))]
 async fn revoke(
     State(service): Service,
     caller: Caller,
     Path((id, invitation_id)): Path<(WorkspaceId, InvitationId)>,
+    if_match: IfMatch,
 ) -> Result<impl IntoResponse, Problem> {
-    service.revoke_invitation(&caller, id, invitation_id).await?;
+    service.revoke_invitation(&caller, id, invitation_id, &if_match).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,13 +132,14 @@ async fn revoke(
 /// With a new token and a new term; the old token is dead. Of a link it makes a new one.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/invitations/{invitation_id}/resend", tag = "invitations", operation_id = "resendInvitation",
     params(("workspace_id" = WorkspaceId, Path), ("invitation_id" = InvitationId, Path)),
-    responses((status = 200, description = "Sent", body = IssuedInvitationView), (status = 404, description = "No such invitation"),
+    responses((status = 200, description = "Sent", body = IssuedInvitationView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such invitation"),
         (status = 409, description = "The address has another open invitation"), (status = 410, description = "It was used or revoked"),
-        (status = 412, description = "Changed meanwhile")))]
+        (status = 412, description = "Changed since it was read")))]
 async fn resend(
     State(service): Service,
     caller: Caller,
     Path((id, invitation_id)): Path<(WorkspaceId, InvitationId)>,
+    if_match: IfMatch,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok(service.resend_invitation(&caller, id, invitation_id).await?)
+    Ok(service.resend_invitation(&caller, id, invitation_id, &if_match).await?)
 }

@@ -239,12 +239,14 @@ async fn restore(State(service): Service, caller: Caller, Path(id): Path<Workspa
 
 /// Give a workspace to another member
 ///
-/// The member becomes owner and the caller takes a lower role, in one step.
+/// The member becomes owner and the caller takes a lower role, in one step. Like every change of roles it demands `If-Match`: here
+/// with the `ETag` of the workspace.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/transfer", tag = "workspaces", operation_id = "transferWorkspace",
-    params(("workspace_id" = WorkspaceId, Path)),
+    params(("workspace_id" = WorkspaceId, Path), ("If-Match" = String, Header, description = "The `ETag` last read of the workspace")),
     request_body(content = TransferRequest, example = json!({"user_id": "0192f0c1-0000-7000-8000-000000000001"})),
     responses((status = 200, description = "Transferred", body = WorkspaceView, headers(("ETag" = String, description = "Version of the body"))), (status = 404, description = "No such workspace"),
-        (status = 409, description = "No owner would remain"), (status = 412, description = "Changed meanwhile")))]
+        (status = 409, description = "No owner would remain"), (status = 412, description = "Changed since it was read"),
+        (status = 428, description = "If-Match is missing")))]
 async fn transfer(
     State(service): Service,
     caller: Caller,

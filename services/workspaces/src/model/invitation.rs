@@ -35,6 +35,11 @@ impl Invitation {
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.state == InvitationState::Pending && now < self.expires_at
     }
+    /// For the `ETag`: that the time ran out shows, but changes no version.
+    pub fn tag(&self, now: Timestamp) -> i64 {
+        let expired = self.state == InvitationState::Pending && !self.is_open(now);
+        self.version * 2 + i64::from(expired)
+    }
     pub fn standing(&self) -> Standing {
         Standing {
             role: self.role,

@@ -11,8 +11,9 @@ use kernel::ids::{EntityId, InvitationId, UserId, WorkspaceId};
 use kernel::roles::{Permission, Role, SalesRole};
 use kernel::{Error, Result};
 use platform::Caller;
-use platform::db::{Reply, Unit};
+use platform::db::{Guard, Reply, Unit};
 use platform::due::Due;
+use platform::http::IfMatch;
 use platform::mail::{MAIL_KIND, Mail};
 
 use super::access::{Scope, WorkspaceAccess};
@@ -153,8 +154,7 @@ impl WorkspacesService {
     ) -> Result<Reply<InvitationView>> {
         let access = self.authorize(caller, Permission::MemberInvite, id).await?;
         let invitation = self.invitation_of(&access.scope, invitation_id).await?;
-        // Without an ETag: that the invitation ran out changes no version.
-        Ok(Reply::plain(InvitationView::new(&invitation, caller.now)))
+        Ok(Reply::ok(InvitationView::new(&invitation, caller.now), invitation.tag(caller.now)))
     }
 
     async fn invitation_of(&self, scope: &Scope, id: InvitationId) -> Result<Invitation> {
@@ -163,7 +163,13 @@ impl WorkspacesService {
     }
 
     /// Idempotent: of a revoked invitation it says nothing new. One that was used stays as it is.
-    pub(crate) async fn revoke_invitation(&self, caller: &Caller, id: WorkspaceId, invitation_id: InvitationId) -> Result<()> {
+    pub(crate) async fn revoke_invitation(
+        &self,
+        caller: &Caller,
+        id: WorkspaceId,
+        invitation_id: InvitationId,
+        if_match: &IfMatch,
+    ) -> Result<()> {
         let access = self.authorize(caller, Permission::MemberInvite, id).await?;
         let invitation = self.invitation_of(&access.scope, invitation_id).await?;
         match invitation.state {
@@ -171,7 +177,11 @@ impl WorkspacesService {
             InvitationState::Accepted | InvitationState::Declined => return Err(WorkspacesError::InvitationEnded.into()),
             InvitationState::Pending => {}
         }
+        if_match.check(invitation.tag(caller.now))?;
         let mut unit = Unit::new(caller);
+        if if_match.require().is_ok() {
+            store::invitations::require_version(&mut unit, &access.scope, &invitation, Guard::VERSION);
+        }
         store::invitations::end(&mut unit, &access.scope, invitation_id, InvitationState::Revoked, caller.now);
         unit.unschedule(MAIL_KIND, &mail_key(invitation_id));
         unit.record(invitation_entry(&invitation, Action::InvitationRevoked));
@@ -186,12 +196,14 @@ impl WorkspacesService {
         caller: &Caller,
         id: WorkspaceId,
         invitation_id: InvitationId,
+        if_match: &IfMatch,
     ) -> Result<Reply<IssuedInvitationView>> {
         let access = self.authorize(caller, Permission::MemberInvite, id).await?;
         let mut invitation = self.invitation_of(&access.scope, invitation_id).await?;
         if invitation.state != InvitationState::Pending {
             return Err(WorkspacesError::InvitationEnded.into());
         }
+        if_match.check(invitation.tag(caller.now))?;
         if !access.standing().may_grant(invitation.standing()) {
             return Err(WorkspacesError::AboveOwnRole.into());
         }
@@ -228,21 +240,22 @@ impl WorkspacesService {
         token: &InvitationToken,
         new: bool,
     ) -> Result<Reply<IssuedInvitationView>> {
-        let view = InvitationView::new(invitation, caller.now);
+        let (view, tag) = (InvitationView::new(invitation, caller.now), invitation.tag(caller.now));
         let location = format!("/v1/workspaces/{}/invitations/{}", invitation.workspace_id, invitation.id);
         // What is stored under an Idempotency-Key is rendered here, without the token: it must not rest in the database.
         let stored = self
             .db
             .apply_reply(unit, move |_| {
-                let mut reply = Reply::plain(IssuedInvitationView {
+                let body = IssuedInvitationView {
                     invitation: view,
                     token: None,
                     link: None,
-                });
-                if new {
-                    (reply.status, reply.location) = (201, Some(location));
-                }
-                Ok(reply)
+                };
+                Ok(if new {
+                    Reply::created(body, tag, location)
+                } else {
+                    Reply::ok(body, tag)
+                })
             })
             .await?;
         let mut reply = stored;

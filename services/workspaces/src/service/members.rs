@@ -42,12 +42,14 @@ impl WorkspacesService {
     ) -> Result<Page<ListedMemberView>> {
         let access = self.authorize(caller, Permission::MemberList, id).await?;
         let binding = format!("members|{id}|{}|{}", role.map_or("", Role::as_str), access.member.user_id);
-        let after = self
-            .open_cursor::<(i64, UserId)>(&page, &binding)?
-            .map(|(joined, user_id)| (Timestamp::from_micros(joined), user_id));
+        let after: Option<(i64, UserId)> = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
+        let after = after.map(|(joined, user_id)| (Timestamp::from_micros(joined), user_id));
         let select = store::members::page(&access.scope, role, after, page.rows());
         let rows = store::members::list(&self.db, select).await?;
-        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.user_id))?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.user_id))?;
         let mut people = self.people(caller, page.items.iter().map(|row| row.user_id).collect()).await?;
         Ok(page.map(|row| ListedMemberView {
             person: people.remove(&row.user_id).map(Into::into),
@@ -159,7 +161,7 @@ impl WorkspacesService {
         command: TransferOwnership,
     ) -> Result<Reply<WorkspaceView>> {
         let access = self.authorize(caller, Permission::WorkspaceTransfer, id).await?;
-        if_match.check(access.workspace.version)?;
+        if_match.check_or_require(access.workspace.version, true)?;
         let heir = self.transfer_target(&access, command.user_id).await?;
         let (given, kept) = (
             Standing {
@@ -172,6 +174,8 @@ impl WorkspacesService {
             },
         );
         let mut unit = Unit::new(caller);
+        // Roles leave the version of the workspace as it is, so what `If-Match` named is asked for once more at commit.
+        store::workspaces::require_version(&mut unit, &access.scope, access.workspace.version, Guard::VERSION);
         change_owners(
             &mut unit,
             &access.scope,

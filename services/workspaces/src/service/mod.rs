@@ -14,11 +14,8 @@ use std::collections::HashMap;
 use contracts::audit::{Action, Entry, Log};
 use contracts::identity::{GetUsers, UserSummary};
 use kernel::Result;
-use kernel::cursor::Page;
 use kernel::ids::{UserId, WorkspaceId};
 use platform::Caller;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::WorkspacesService;
 

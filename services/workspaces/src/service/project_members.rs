@@ -48,7 +48,10 @@ impl WorkspacesService {
         let binding = format!("all-project-members|{id}|{}", access.member.user_id);
         let after = self.toolkit.cursors.start(page.cursor.as_deref(), &binding)?;
         let rows = store::project_members::list_all(&self.db, &access.scope, after, page.rows()).await?;
-        let page = self.toolkit.cursors.page(rows, page.limit, &binding, |row| (row.user_id, row.project_id))?;
+        let page = self
+            .toolkit
+            .cursors
+            .page(rows, page.limit, &binding, |row| (row.user_id, row.project_id))?;
         Ok(page.map(|row| (&row).into()))
     }
 

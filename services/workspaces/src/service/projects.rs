@@ -11,8 +11,8 @@ use platform::db::{Reply, Unit};
 use platform::http::{Field, IfMatch};
 
 use super::access::{AlsoDeleted, ProjectAccess, Scope, hide_deleted};
-use super::workspaces::{set, set_value};
 use super::entry;
+use super::workspaces::{set, set_value};
 use crate::WorkspacesService;
 use crate::error::{ROLE_LOST, WorkspacesError};
 use crate::model::{Fields, Project, ProjectMember, ProjectState};

@@ -5,9 +5,9 @@ use kernel::{Error, Result};
 use platform::Caller;
 use platform::takeout::{Disclosure, Given, PART_ROWS, Part, Subject, Takeout};
 
-use kernel::cursor::PageRequest;
 use crate::WorkspacesService;
 use crate::model::ProjectState;
+use kernel::cursor::PageRequest;
 
 /// What becomes of each table.
 pub const DISCLOSED: &[Disclosure] = &[

@@ -66,6 +66,11 @@ pub const CHECKS: &[Check] = &[
         "An account made the workspace.",
         Link::new("workspaces", &["id"], "created_by", "users", "id").in_service("identity"),
     ),
+    Check::names(
+        "workspaces.audit_log",
+        "What was done in a workspace, at least its making, stands in its audit log.",
+        Link::new("workspaces", &["slug"], "id", "audit_logs", "log_id").in_service("audit"),
+    ),
 ];
 
 fn miscounted(column: &'static str, owners: bool) -> SelectStatement {

@@ -208,6 +208,20 @@ pub(crate) fn renew(unit: &mut Unit, scope: &Scope, invitation: &Invitation, tok
     );
 }
 
+/// At commit the invitation must still have the version that was read.
+pub(crate) fn require_version(unit: &mut Unit, scope: &Scope, invitation: &Invitation, guard: Guard) {
+    unit.require(
+        Query::select()
+            .column(I::Id)
+            .from(I::Table)
+            .and_where(Expr::col(I::WorkspaceId).eq(scope.workspace_id().uuid()))
+            .and_where(Expr::col(I::Id).eq(invitation.id.uuid()))
+            .and_where(Expr::col(I::Version).eq(invitation.version))
+            .take(),
+        guard,
+    );
+}
+
 /// Ends an open invitation; whoever comes second finds it ended.
 pub(crate) fn end(unit: &mut Unit, scope: &Scope, id: InvitationId, state: InvitationState, now: Timestamp) {
     unit.update_guarded(

@@ -128,6 +128,20 @@ pub(crate) fn of_person(user_id: UserId, deleted: bool, after: Option<WorkspaceI
         .take()
 }
 
+/// At commit the workspace must still have the version that was read.
+pub(crate) fn require_version(unit: &mut Unit, scope: &Scope, version: i64, guard: Guard) {
+    unit.require(
+        Query::select()
+            .column(W::Id)
+            .from(W::Table)
+            .and_where(Expr::col(W::Id).eq(scope.workspace_id().uuid()))
+            .and_where(Expr::col(W::Version).eq(version))
+            .and_where(Expr::col(W::DeletedAt).is_null())
+            .take(),
+        guard,
+    );
+}
+
 /// Live workspaces with others in them whose one owner is the person, the oldest first.
 pub(crate) fn sole_owned(user_id: UserId, limit: u64) -> SelectStatement {
     of_person(user_id, false, None, limit)

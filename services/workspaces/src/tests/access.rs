@@ -277,7 +277,12 @@ async fn another_workspaces_ids_are_nobodys_ids() {
         "workspaces.invitation.not_found"
     );
     assert_eq!(
-        code(world.service.revoke_invitation(&caller, evil, invitation.invitation.id).await),
+        code(
+            world
+                .service
+                .revoke_invitation(&caller, evil, invitation.invitation.id, &no_match())
+                .await
+        ),
         "workspaces.invitation.not_found"
     );
     let own = world.project(eve, evil, "EVL", false).await.id;

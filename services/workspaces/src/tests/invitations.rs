@@ -178,12 +178,12 @@ async fn links_for_one_and_links_for_many() {
     );
     s.world
         .service
-        .revoke_invitation(&s.world.caller(s.ada), s.acme, id)
+        .revoke_invitation(&s.world.caller(s.ada), s.acme, id, &no_match())
         .await
         .expect("revoked");
     s.world
         .service
-        .revoke_invitation(&s.world.caller(s.ada), s.acme, id)
+        .revoke_invitation(&s.world.caller(s.ada), s.acme, id, &no_match())
         .await
         .expect("again");
     assert_eq!(code(s.accept(s.world.person("eli"), &token).await), ENDED);
@@ -254,14 +254,25 @@ async fn sending_again_makes_a_new_token_and_kills_the_old() {
         .id;
     let old = s.world.mailed_token().await;
     let caller = s.world.caller(s.ada);
-    let soon = s.world.service.resend_invitation(&caller, s.acme, id).await.expect_err("429");
+    let soon = s
+        .world
+        .service
+        .resend_invitation(&caller, s.acme, id, &no_match())
+        .await
+        .expect_err("429");
     assert_eq!(
         (soon.kind, soon.retry_after),
         (ErrorKind::RateLimited, Some(Duration::from_secs(60)))
     );
     s.world.clock.advance(DAY * 8);
     let caller = s.world.caller(s.ada);
-    let again = s.world.service.resend_invitation(&caller, s.acme, id).await.expect("sent").body;
+    let again = s
+        .world
+        .service
+        .resend_invitation(&caller, s.acme, id, &no_match())
+        .await
+        .expect("sent")
+        .body;
     assert_eq!(
         again.invitation.expires_at,
         s.world.clock.now().plus(DAY * 7),
@@ -270,8 +281,49 @@ async fn sending_again_makes_a_new_token_and_kills_the_old() {
     let new = s.world.mailed_token().await;
     assert_eq!(code(s.accept(bob, &old).await), UNKNOWN);
     s.accept(bob, &new).await.expect("accepted");
-    assert_eq!(code(s.world.service.resend_invitation(&caller, s.acme, id).await), ENDED);
-    assert_eq!(code(s.world.service.revoke_invitation(&caller, s.acme, id).await), ENDED);
+    assert_eq!(
+        code(s.world.service.resend_invitation(&caller, s.acme, id, &no_match()).await),
+        ENDED
+    );
+    assert_eq!(
+        code(s.world.service.revoke_invitation(&caller, s.acme, id, &no_match()).await),
+        ENDED
+    );
+}
+
+#[tokio::test]
+async fn the_tag_of_an_invitation_changes_with_all_that_shows_and_is_a_condition() {
+    let s = scene().await;
+    let made = s
+        .world
+        .service
+        .create_invitation(&s.world.caller(s.ada), s.acme, by_link(Role::Viewer, false))
+        .await
+        .expect("issued");
+    let id = made.body.invitation.id;
+    let token = made.body.token.expect("a token");
+    let tag = async || {
+        let read = s.world.service.get_invitation(&s.world.caller(s.ada), s.acme, id).await;
+        read.expect("read").version.expect("a tag")
+    };
+    let new = tag().await;
+    assert_eq!(made.version, Some(new));
+    s.accept(s.world.person("bob"), &token).await.expect("accepted");
+    let used = tag().await;
+    assert_ne!(used, new, "uses show");
+    s.world.clock.advance(DAY * 8);
+    let expired = tag().await;
+    assert!(expired != used && expired != new, "that it ran out shows");
+    let caller = s.world.caller(s.ada);
+    let stale = s.world.service.resend_invitation(&caller, s.acme, id, &if_match(used)).await;
+    assert_eq!(code(stale), "request.version_mismatch");
+    let again = s.world.service.resend_invitation(&caller, s.acme, id, &if_match(expired)).await;
+    let again = again.expect("sent").version.expect("a tag");
+    assert!(![new, used, expired].contains(&again));
+    let stale = s.world.service.revoke_invitation(&caller, s.acme, id, &if_match(expired)).await;
+    assert_eq!(code(stale), "request.version_mismatch");
+    let revoked = s.world.service.revoke_invitation(&caller, s.acme, id, &if_match(again)).await;
+    revoked.expect("revoked");
 }
 
 #[tokio::test]
@@ -293,7 +345,7 @@ async fn declined_and_revoked_before_the_mail_left() {
         .id;
     s.world
         .service
-        .revoke_invitation(&s.world.caller(s.ada), s.acme, id)
+        .revoke_invitation(&s.world.caller(s.ada), s.acme, id, &no_match())
         .await
         .expect("revoked");
     assert!(s.world.mails().await.is_empty(), "the mail of a revoked invitation does not leave");

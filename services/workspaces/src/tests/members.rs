@@ -179,7 +179,7 @@ async fn ownership_is_transferred_in_one_step() {
     for nobody in [stranger, ada] {
         let error = world
             .service
-            .transfer_ownership(&world.caller(ada), acme, &no_match(), to(nobody))
+            .transfer_ownership(&world.caller(ada), acme, &if_match(1), to(nobody))
             .await
             .expect_err("422");
         assert_eq!((error.kind, error.fields[0].pointer.as_str()), (ErrorKind::Invalid, "/user_id"));
@@ -188,14 +188,21 @@ async fn ownership_is_transferred_in_one_step() {
         code(
             world
                 .service
-                .transfer_ownership(&world.caller(bob), acme, &no_match(), to(ada))
+                .transfer_ownership(&world.caller(bob), acme, &if_match(1), to(ada))
                 .await
         ),
         "workspaces.role.too_low"
     );
+    for (condition, refused) in [(no_match(), "request.if_match_required"), (if_match(7), "request.version_mismatch")] {
+        let unchanged = world
+            .service
+            .transfer_ownership(&world.caller(ada), acme, &condition, to(bob))
+            .await;
+        assert_eq!(code(unchanged), refused);
+    }
     world
         .service
-        .transfer_ownership(&world.caller(ada), acme, &no_match(), to(bob))
+        .transfer_ownership(&world.caller(ada), acme, &if_match(1), to(bob))
         .await
         .expect("transferred");
     assert_eq!(world.membership(acme, bob).await.expect("bob").role, Role::Owner);
@@ -215,7 +222,7 @@ async fn ownership_is_transferred_in_one_step() {
         .expect("two owners");
     world
         .service
-        .transfer_ownership(&world.caller(bob), acme, &no_match(), to(ada))
+        .transfer_ownership(&world.caller(bob), acme, &if_match(1), to(ada))
         .await
         .expect("transferred");
     assert_eq!(

@@ -31,12 +31,12 @@ use sea_query::{Alias, Order, Query};
 use testkit::{FixedClock, TestDb};
 
 use crate::model::Member;
-use kernel::cursor::PageRequest;
 use crate::service::invitations::CreateInvitation;
 use crate::service::projects::CreateProject;
 use crate::service::workspaces::CreateWorkspace;
 use crate::views::{ProjectView, WorkspaceView};
 use crate::{Config, SCHEMA, WorkspacesService, store};
+use kernel::cursor::PageRequest;
 
 /// A directory of people.
 #[derive(Default)]

@@ -134,6 +134,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
             };
             workspaces::change_headcount(unit, &scope, change, guard);
         }
+        workspaces::require_version(unit, &scope, 1, guard);
         workspaces::purge(unit, &scope, now);
 
         let _ = members::find(db, &scope, user).await;
@@ -203,6 +204,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         invitations::insert(unit, &rows.invitation, &token);
         invitations::release_expired(unit, &scope, "ada@example.com", now);
         invitations::renew(unit, &scope, &rows.invitation, &token);
+        invitations::require_version(unit, &scope, &rows.invitation, guard);
         invitations::end(unit, &scope, id, InvitationState::Revoked, now);
         let claim = Claim {
             user_id: user,

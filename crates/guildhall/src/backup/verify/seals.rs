@@ -17,9 +17,9 @@ impl Run<'_> {
             let Some(last) = heads.last() else { break };
             after = Some(last.log_id);
             for head in heads {
-                let walk = self.walk(service, head).await?;
-                faults.extend(walk.faults);
-                unchecked += walk.unchecked;
+                let (wrong, foreign) = self.walk(service, head).await?;
+                faults.extend(wrong);
+                unchecked += foreign;
             }
             if faults.len() > COUNTED {
                 break;
@@ -29,33 +29,40 @@ impl Run<'_> {
             service,
             "audit.seals",
             Severity::Broken,
-            "Every entry of an audit log is as it was written, and none is missing.",
+            "Every entry of an audit log that the secret at hand sealed is as it was written, and none is missing.",
             faults,
         );
-        // Without any secret there is nothing to wonder at.
-        let other_key = unchecked > 0 && self.audit_key.is_some();
-        let unchecked = other_key.then(|| format!("{unchecked} entries"));
+        let rows = match self.audit_key {
+            _ if unchecked == 0 => Vec::new(),
+            Some(_) => vec![format!("{unchecked} entries are sealed under another secret")],
+            None => vec![format!(
+                "{unchecked} entries, and no secret is at hand (server.secret, or secret.key in the data folder)"
+            )],
+        };
         self.note(
             service,
             "audit.key",
             Severity::Attention,
             "Entries are sealed under the secret that is at hand; of others only their numbers are verified.",
-            unchecked.into_iter().collect(),
+            rows,
         );
         Ok(())
     }
 
-    async fn walk(&mut self, service: &str, head: Head) -> Result<Walk> {
+    /// What is wrong, and how many entries cannot be checked.
+    async fn walk(&mut self, service: &str, head: Head) -> Result<(Vec<String>, u64)> {
         let log = head.log_id;
-        let mut walk = Walk::new(head);
+        let key = self.audit_key.clone();
+        let mut walk = Walk::new(head, key.as_ref());
         loop {
             let entries: Vec<SealedEntry> = self.transfer.all(service, chain::entries(log, walk.after(), PAGE)).await?;
             let whole = entries.len() as u64 == PAGE;
             for entry in &entries {
-                walk.step(entry, self.audit_key.as_ref());
+                walk.step(entry);
             }
             if !whole || walk.faults.len() > COUNTED {
-                return Ok(walk.end());
+                let walk = walk.end();
+                return Ok((walk.faults, walk.unchecked));
             }
         }
     }

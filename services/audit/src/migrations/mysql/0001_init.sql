@@ -9,6 +9,10 @@ CREATE TABLE audit_logs (
     -- The oldest entry that is kept continues this seal.
     first_seq BIGINT NOT NULL,
     before_seal VARCHAR(64) NOT NULL,
+    -- Both ends are sealed as well. From key_since on every entry is sealed under this key.
+    key_id VARCHAR(16) NOT NULL,
+    key_since BIGINT NOT NULL,
+    seal VARCHAR(64) NOT NULL,
     created_at BIGINT NOT NULL
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

@@ -9,6 +9,10 @@ CREATE TABLE audit_logs (
     -- The oldest entry that is kept continues this seal.
     first_seq bigint NOT NULL,
     before_seal varchar(64) NOT NULL,
+    -- Both ends are sealed as well. From key_since on every entry is sealed under this key.
+    key_id varchar(16) NOT NULL,
+    key_since bigint NOT NULL,
+    seal varchar(64) NOT NULL,
     created_at bigint NOT NULL
 );
 

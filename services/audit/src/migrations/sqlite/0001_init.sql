@@ -9,6 +9,10 @@ CREATE TABLE audit_logs (
     -- The oldest entry that is kept continues this seal.
     first_seq BIGINT NOT NULL,
     before_seal TEXT NOT NULL,
+    -- Both ends are sealed as well. From key_since on every entry is sealed under this key.
+    key_id TEXT NOT NULL,
+    key_since BIGINT NOT NULL,
+    seal TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
 

@@ -21,8 +21,8 @@ use serde_json::json;
 use super::{Change, Draft, TasksService, writable_project};
 use crate::command::{ImportFormat, ImportTasks};
 use crate::model::import::ImportField;
-use crate::model::sheet::Sheet;
-use crate::model::table::Record;
+use crate::model::sheet::{FailedRow, Sheet};
+use crate::model::table::{self, Record};
 use crate::view::{ImportColumn, ImportReport, ImportedTask, RowError};
 
 /// Most errors of a report.
@@ -52,6 +52,8 @@ struct Row<'a> {
     /// As written in the columns of these names.
     key: Option<&'a str>,
     parent: Option<&'a str>,
+    /// The rows of the file that `parent` names; one, or it is wrong. Of many the first ones.
+    named: Vec<usize>,
     decided: std::result::Result<Change, Vec<Issue>>,
 }
 
@@ -76,7 +78,7 @@ impl TasksService {
         }
         let mut rows = self.decide_rows(caller, &access, &sheet).await?;
         let order = self.place_rows(&access, &mut rows).await?;
-        let mut report = report(&sheet, &rows, format);
+        let mut report = report(&sheet, &rows, format, !(dry_run || atomic));
         report.dry_run = dry_run;
         if dry_run {
             return Ok(Reply::plain(report));
@@ -159,7 +161,8 @@ fn read(command: ImportTasks, max_rows: usize) -> Result<Sheet> {
     sheet.map_err(Error::invalid)
 }
 
-fn report(sheet: &Sheet, rows: &[Row<'_>], format: ImportFormat) -> ImportReport {
+/// `partly`: the good rows will be tasks when the bad ones come back.
+fn report(sheet: &Sheet, rows: &[Row<'_>], format: ImportFormat, partly: bool) -> ImportReport {
     let mut errors = Vec::new();
     let mut failed = Vec::new();
     let mut error_count = 0;
@@ -185,7 +188,11 @@ fn report(sheet: &Sheet, rows: &[Row<'_>], format: ImportFormat) -> ImportReport
                 None => issue.message.clone(),
             })
             .collect();
-        failed.push((row.record, told.join("; ")));
+        failed.push(FailedRow {
+            record: row.record,
+            error: told.join("; "),
+            parent: partly.then(|| new_parent(rows, row)).flatten(),
+        });
     }
     let columns = sheet.columns.iter().zip(&sheet.fields).enumerate();
     ImportReport {
@@ -209,6 +216,23 @@ fn report(sheet: &Sheet, rows: &[Row<'_>], format: ImportFormat) -> ImportReport
         tasks: Vec::new(),
         error_file: (!failed.is_empty()).then(|| sheet.error_file(&failed)),
     }
+}
+
+/// What the parent of a failed row is called once the good rows are tasks: without their rows beside it the key in the file would name
+/// nothing, or a task that happens to have it. By id, for the new key may be what another row of the file calls itself. Several stay
+/// several, which no parent cell can be: somebody has to choose.
+fn new_parent(rows: &[Row<'_>], row: &Row<'_>) -> Option<String> {
+    let (mut imported, mut names) = (false, Vec::new());
+    for named in row.named.iter().filter_map(|index| rows.get(*index)) {
+        match &named.decided {
+            Ok(change) => {
+                imported = true;
+                names.push(change.new.id.to_string());
+            }
+            Err(_) => names.extend(named.key.map(str::to_owned)),
+        }
+    }
+    imported.then(|| table::join(names.iter().map(String::as_str)))
 }
 
 /// 422 with what a report says.

@@ -15,6 +15,9 @@ use crate::store;
 /// Ids in one statement.
 const CHUNK: usize = 500;
 
+/// Most rows that are remembered for an ambiguous parent.
+const MAX_NAMED: usize = 5;
+
 /// What a row's `parent` names.
 #[derive(Debug, Clone, Copy)]
 enum Above {
@@ -128,7 +131,8 @@ enum Key {
     Task(TaskId),
 }
 
-/// The key of a row of the file goes before the key of a task: an export that comes back keeps its own tree.
+/// The key of a row of the file goes before the key of a task: an export that comes back keeps its own tree. The rows
+/// that are named are remembered, for the file of those that failed.
 fn name_parents(access: &ProjectAccess, rows: &mut [Row<'_>]) -> Vec<Option<Above>> {
     let plain = |key: &str| key.trim().to_lowercase();
     let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
@@ -143,7 +147,9 @@ fn name_parents(access: &ProjectAccess, rows: &mut [Row<'_>]) -> Vec<Option<Abov
             above.push(None);
             continue;
         };
-        let named = match by_key.get(&plain(text)).map(Vec::as_slice) {
+        let rows_named = by_key.get(&plain(text)).map(Vec::as_slice);
+        row.named = rows_named.unwrap_or_default().iter().copied().take(MAX_NAMED).collect();
+        let named = match rows_named {
             Some([index]) => Ok(Above::Row(*index)),
             Some(_) => Err(wrong("ambiguous_parent", "several rows of the file have this key")),
             None => match parse_human_key(text) {

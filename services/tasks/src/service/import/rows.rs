@@ -54,6 +54,7 @@ impl TasksService {
                 record,
                 key: cells.get(&ImportField::Key).copied(),
                 parent: cells.get(&ImportField::Parent).copied(),
+                named: Vec::new(),
                 decided,
             });
         }

@@ -1,0 +1,148 @@
+//! Conditions of requests (RFC 9110, 13.1), read by the letter: what only resembles an entity tag names nothing, and whoever
+//! sends it learns so, instead of a condition that is never met or always.
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use kernel::{Error, ErrorKind, Result};
+
+use super::extract::Identified;
+use super::problem::Problem;
+
+/// What `If-Match` or `If-None-Match` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// `*`, whatever there is.
+    Anything,
+    Tags(Vec<EntityTag>),
+}
+
+/// RFC 9110, 8.8.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntityTag {
+    pub weak: bool,
+    /// What stands between the quotes.
+    pub opaque: Vec<u8>,
+}
+
+/// `None` without the header; 400 for what is neither `*` nor a list of entity tags.
+pub(super) fn condition(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Condition>> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    // Several lines are one list (RFC 9110, 5.3).
+    let whole = lines.join(&b',');
+    if whole.trim_ascii() == b"*" {
+        return Ok(Some(Condition::Anything));
+    }
+    entity_tags(&whole).map(|tags| Some(Condition::Tags(tags))).ok_or_else(|| {
+        let name = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
+        let detail = format!("{name} must be `*` or entity tags as they came, in their quotes, such as \"3\".");
+        Error::malformed("request.entity_tag_invalid", detail)
+    })
+}
+
+fn entity_tags(list: &[u8]) -> Option<Vec<EntityTag>> {
+    let mut tags = Vec::new();
+    let mut rest = list.trim_ascii_start();
+    loop {
+        // Empty elements of a list count for nothing (RFC 9110, 5.6.1.2).
+        while let Some(after) = rest.strip_prefix(b",") {
+            rest = after.trim_ascii_start();
+        }
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        let weak = rest.starts_with(b"W/");
+        let quoted = rest.strip_prefix(b"W/").unwrap_or(rest).strip_prefix(b"\"")?;
+        let end = quoted.iter().position(|byte| *byte == b'"')?;
+        let (opaque, after) = quoted.split_at(end);
+        if !opaque.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)) {
+            return None;
+        }
+        tags.push(EntityTag {
+            weak,
+            opaque: opaque.to_vec(),
+        });
+        rest = after.strip_prefix(b"\"")?.trim_ascii_start();
+        if !rest.is_empty() && !rest.starts_with(b",") {
+            return None;
+        }
+    }
+}
+
+/// Refuses `If-None-Match` where something is changed, before anything is: what is addressed there exists, so that `*` is not
+/// met (RFC 9110, 13.1.2), and a tag would make the change only if it is not the version that the client knows. Who must sign
+/// in first is told that first (RFC 9110, 13.2.1).
+pub(super) async fn layer(request: Request, next: Next) -> Response {
+    let changes = matches!(*request.method(), Method::PUT | Method::PATCH | Method::DELETE);
+    if !changes || !request.headers().contains_key(header::IF_NONE_MATCH) {
+        return next.run(request).await;
+    }
+    let extensions = request.extensions();
+    let signed_in = extensions
+        .get::<Identified>()
+        .is_some_and(|found| found.refused.is_none() && found.caller.user_id().is_ok());
+    if !signed_in || extensions.get::<MatchedPath>().is_none() {
+        return next.run(request).await;
+    }
+    Problem(condition(request.headers(), &header::IF_NONE_MATCH).err().unwrap_or_else(|| {
+        let detail = "A change takes no If-None-Match; send If-Match with the ETag you read.";
+        Error::new(ErrorKind::Precondition, "request.if_none_match_refused", detail)
+    }))
+    .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&'static str]) -> Result<Option<Condition>> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::IF_MATCH, HeaderValue::from_static(*line));
+        }
+        condition(&headers, &header::IF_MATCH)
+    }
+
+    fn tags(names: &[(bool, &str)]) -> Option<Condition> {
+        let tag = |(weak, name): &(bool, &str)| EntityTag {
+            weak: *weak,
+            opaque: name.as_bytes().to_vec(),
+        };
+        Some(Condition::Tags(names.iter().map(tag).collect()))
+    }
+
+    #[test]
+    fn entity_tags_are_read_by_the_letter() {
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&[" * "]).unwrap(), Some(Condition::Anything));
+        assert_eq!(read(&["\"3\""]).unwrap(), tags(&[(false, "3")]));
+        assert_eq!(read(&["\"*\""]).unwrap(), tags(&[(false, "*")]));
+        assert_eq!(
+            read(&["W/\"a,b\" ,, \"\"", "\"c\""]).unwrap(),
+            tags(&[(true, "a,b"), (false, ""), (false, "c")])
+        );
+        assert_eq!(read(&[""]).unwrap(), tags(&[]));
+        for wrong in [
+            "1",
+            "\"1",
+            "1\"",
+            "w/\"1\"",
+            "W/1",
+            "\"1\" \"2\"",
+            "\"a b\"",
+            "*, \"1\"",
+            "**",
+            "\"1\"x",
+            "'1'",
+        ] {
+            let error = read(&[wrong]).expect_err(wrong);
+            assert_eq!(error.kind, ErrorKind::Malformed, "{wrong}");
+            assert!(error.detail.contains("If-Match"), "{error}");
+        }
+        assert!(read(&["*", "\"1\""]).is_err());
+    }
+}
