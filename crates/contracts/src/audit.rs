@@ -96,6 +96,9 @@ actions! {
     ApiKeyUpdated => "api_key.updated",
     ApiKeyRevoked => "api_key.revoked",
     SessionsEnded => "sessions.ended",
+    FlagCreated => "flag.created",
+    FlagUpdated => "flag.updated",
+    FlagDeleted => "flag.deleted",
 }
 
 /// What an action was done to.

@@ -13,7 +13,8 @@
 //! - One webhook's receiver cannot delay another's messages.
 //!
 //! **Events in**: all public ones of the catalog besides people's own notifications; purged workspaces and projects.
-//! **Events out**: `webhooks.*` (see [`contracts::webhooks::events`]). **Calls**: workspaces (access, members), identity (addresses).
+//! **Events out**: `webhooks.*` (see [`contracts::webhooks::events`]). **Calls**: workspaces (access, members), identity (addresses),
+//! flags (whether webhooks are offered).
 
 mod config;
 mod error;
@@ -28,6 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use contracts::flags::Flags;
 use contracts::identity::Identity;
 use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema, UniqueRule};
@@ -65,11 +67,16 @@ pub struct WebhooksService {
     workspaces: Arc<dyn Workspaces>,
     identity: Arc<dyn Identity>,
     egress: Arc<dyn Egress>,
+    flags: Arc<dyn Flags>,
     /// Places of this process for webhooks that fail.
     failing_places: Semaphore,
 }
 
 impl WebhooksService {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "its database, its config, and the parties it calls, each named at the one call"
+    )]
     pub fn new(
         db: Db,
         config: Config,
@@ -78,6 +85,7 @@ impl WebhooksService {
         workspaces: Arc<dyn Workspaces>,
         identity: Arc<dyn Identity>,
         egress: Arc<dyn Egress>,
+        flags: Arc<dyn Flags>,
     ) -> Arc<Self> {
         let failing_places = Semaphore::new((config.concurrency / 2).max(1) as usize);
         Arc::new(Self {
@@ -88,6 +96,7 @@ impl WebhooksService {
             workspaces,
             identity,
             egress,
+            flags,
             failing_places,
         })
     }

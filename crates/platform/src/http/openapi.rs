@@ -261,10 +261,14 @@ fn complete_responses(path: &str, operation: &mut Value, idempotency: bool, sche
                 .iter()
                 .find(|(kind, _)| kind.http_status() == code)
                 .map_or("internal-error", |(kind, _)| problem_type(*kind));
-            response["content"] = json!({ "application/problem+json": {
+            // A handler may describe a form of its own, where a protocol demands it; a layer before it still answers ours.
+            if let Some(content) = response.get_mut("content") {
+                add_examples(content, schemas);
+            }
+            response["content"]["application/problem+json"] = json!({
                 "schema": { "$ref": "#/components/schemas/Problem" },
                 "example": { "type": format!("/problems/{slug}"), "title": title, "status": code, "detail": description, "code": "see.description", "request_id": "0198c1f2a7c47d0b9a35e3a1c4f0b6d2" }
-            } });
+            });
         } else if let Some(content) = response.get_mut("content") {
             add_examples(content, schemas);
         }
