@@ -427,11 +427,11 @@ impl App {
     pub fn openapi(&self) -> Value {
         let mut document = openapi::base();
         for service in &self.services {
-            document.merge(service.clone().routes().into_openapi());
+            http::merge_descriptions(&mut document, service.clone().routes().into_openapi());
         }
-        document.merge(self.takeouts.clone().routes().into_openapi());
+        http::merge_descriptions(&mut document, self.takeouts.clone().routes().into_openapi());
         if self.config.mcp.enabled {
-            document.merge(mcp::router().into_openapi());
+            http::merge_descriptions(&mut document, mcp::router().into_openapi());
         }
         let mut document = serde_json::to_value(document).unwrap_or_default();
         document["webhooks"] = openapi::webhooks();

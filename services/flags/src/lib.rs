@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema};
+use platform::http::OpenApiRouter;
 use platform::takeout::{Disclosure, Given};
 use platform::{Service, Toolkit};
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::service::snapshot::Snapshots;
 

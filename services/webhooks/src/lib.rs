@@ -36,10 +36,10 @@ use platform::db::{Db, Schema, UniqueRule};
 use platform::due::{DueConfig, DueHandler, Sweep};
 use platform::egress::Egress;
 use platform::events::Consumer;
+use platform::http::OpenApiRouter;
 use platform::seal::SealKey;
 use platform::{Service, Toolkit};
 use tokio::sync::Semaphore;
-use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
 pub use service::takeout::DISCLOSED;

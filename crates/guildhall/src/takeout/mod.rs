@@ -21,10 +21,9 @@ use kernel::roles::Permission;
 use kernel::time::SharedClock;
 use kernel::{Error, ErrorKind, Result, Timestamp};
 use platform::Caller;
-use platform::http::{Path, Problem};
+use platform::http::{OpenApiRouter, Path, Problem};
 use platform::takeout::{Disclosure, Given, Subject, Takeout};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use archive::Archive;

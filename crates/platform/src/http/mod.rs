@@ -29,6 +29,7 @@ mod patch;
 mod problem;
 mod problem_pages;
 mod receive;
+mod router;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag
 pub use object::{object, objects};
 pub use patch::Field;
 pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
+pub use router::{OpenApiRouter, merge as merge_descriptions};
 
 use crate::admission::Admission;
 use auth::Authenticator;

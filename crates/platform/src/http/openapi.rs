@@ -6,6 +6,7 @@ use utoipa::PartialSchema;
 
 use super::openapi_shapes::{describe_parameters, etag_where_read, has_version, name_items, take_both_patches};
 use super::problem::{PROBLEM_TYPES, ProblemDocument, problem_type};
+use super::router::COLLISIONS;
 use super::scopes::Opening;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -386,6 +387,9 @@ pub fn lint(document: &Value) -> Vec<String> {
                 }
             }
         }
+    }
+    for name in document[COLLISIONS].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        findings.push(format!("schema {name}: two of this name"));
     }
     find_dangling(document, document, "#", &mut findings);
     findings

@@ -5,7 +5,7 @@ mod ofrep;
 
 use std::sync::Arc;
 
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::FlagsService;
