@@ -27,6 +27,7 @@ test("the OpenFeature SDK evaluates the flags of the installation", async () => 
   });
   await root.POST("/v1/flags", { body: { key: "limit", kind: "number", variants: { few: 3, many: 30.5 }, default_variant: "many" } });
   await root.POST("/v1/flags", { body: { key: "theme", kind: "object", variants: { a: { dark: true } }, default_variant: "a" } });
+  await root.POST("/v1/flags", { body: { key: "seats", kind: "integer", variants: { few: 3 }, default_variant: "few" } });
   const split = [{ variant: "on", percent: 100 }];
   await root.POST("/v1/flags", { body: { key: "beta", kind: "boolean", rules: [{ split, bucket_by: "targeting_key" as const }] } });
   const key = await ada.POST("/v1/api-keys", { body: { name: "SDK", scopes: ["flags:read"], current_password: password } });
@@ -40,9 +41,22 @@ test("the OpenFeature SDK evaluates the flags of the installation", async () => 
   assert.deepEqual([greeting.value, greeting.reason, greeting.variant], ["Welcome", Reason.TARGETING_MATCH, "warm"]);
   assert.equal((await flags.getStringDetails("greeting", "?", {})).reason, Reason.DEFAULT);
   assert.equal(await flags.getNumberValue("limit", 0, here), 30.5);
+  assert.equal(await flags.getNumberValue("seats", 0, here), 3);
   assert.deepEqual(await flags.getObjectValue("theme", {}, here), { dark: true });
   const beta = await flags.getBooleanDetails("beta", false, here);
-  assert.deepEqual([beta.value, beta.reason], [true, Reason.SPLIT]);
+  assert.deepEqual([beta.value, beta.reason, beta.flagMetadata["version"]], [true, Reason.SPLIT, 1]);
+
+  // A change counts for the next question.
+  await root.PATCH("/v1/flags/{flag_key}", {
+    params: { path: { flag_key: "beta" }, header: { "If-Match": '"1"' } },
+    body: { enabled: false },
+  });
+  const disabled = await flags.getBooleanDetails("beta", true, here);
+  assert.deepEqual([disabled.value, disabled.reason, disabled.flagMetadata["version"]], [false, Reason.DISABLED, 2]);
+  await root.PATCH("/v1/flags/{flag_key}", {
+    params: { path: { flag_key: "beta" }, header: { "If-Match": '"2"' } },
+    body: { enabled: true },
+  });
 
   // Where there is no value, the default of the code counts, and the error says why.
   const missing = await flags.getBooleanDetails("beta", false, {});

@@ -40,7 +40,7 @@ async fn a_flag_is_evaluated_by_the_remote_evaluation_protocol() {
         .expect(StatusCode::OK);
     assert_eq!(
         found.body,
-        json!({ "key": "greeting", "value": "Welcome home", "reason": "TARGETING_MATCH", "variant": "warm", "metadata": { "version": 1 } })
+        json!({ "key": "greeting", "value": "Welcome home", "reason": "TARGETING_MATCH", "variant": "warm", "metadata": { "flagSetId": "guildhall", "version": 1 } })
     );
     let split = evaluate(&ada, "greeting", json!({ "targetingKey": "user-1" }))
         .await
@@ -171,5 +171,70 @@ async fn the_operator_withholds_webhooks_by_a_flag_at_run_time_and_it_is_recorde
         ["flag.deleted", "flag.updated", "flag.created"].map(|action| (json!(action), json!("webhooks.creation")))
     );
     assert_eq!(log[1]["changes"][0]["field"], "default_variant");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_are_made_once_paged_and_held_to_their_type() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    let made = async |body: &Value| {
+        let request = root.request(Method::POST, "/v1/flags").header("idempotency-key", "make-seats");
+        root.send(request.json(body)).await
+    };
+    let seats = json!({ "key": "seats", "kind": "integer", "variants": { "few": 3.0, "many": 30 }, "default_variant": "few" });
+    let first = made(&seats).await.expect(StatusCode::CREATED);
+    assert_eq!(
+        first.body["variants"],
+        json!({ "few": 3, "many": 30 }),
+        "a whole number, however it was written"
+    );
+    let again = made(&seats).await.expect(StatusCode::CREATED);
+    assert_eq!((again.header("idempotency-replayed"), &again.body), (Some("true"), &first.body));
+    root.post("/v1/flags", seats)
+        .await
+        .expect_problem(StatusCode::CONFLICT, "flags.flag.exists");
+
+    for (body, pointer) in [
+        (json!({ "variants": { "few": 0.5 } }), "/variants/few"),
+        (json!({ "default_variant": "none" }), "/default_variant"),
+        (
+            json!({ "rules": [{ "workspace_ids": ["mine"], "variant": "few" }] }),
+            "/rules/0/workspace_ids/0",
+        ),
+        (
+            json!({ "rules": [{ "workspace_ids": [], "variant": "few" }] }),
+            "/rules/0/workspace_ids",
+        ),
+        (
+            json!({ "rules": [{ "split": [{ "variant": "few", "percent": "a" }] }] }),
+            "/rules/0/split/0/percent",
+        ),
+        (
+            json!({ "rules": [{ "split": [{ "variant": "few", "percent": 50 }] }] }),
+            "/rules/0/split",
+        ),
+        (json!({ "rules": [{ "country": "SE", "variant": "few" }] }), "/rules/0/country"),
+        (json!({ "kind": "boolean" }), "/kind"),
+    ] {
+        let refused = root.patch_if("/v1/flags/seats", 1, body.clone()).await;
+        let refused = refused.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{body}");
+    }
+
+    for key in ["Beta", "alpha"] {
+        make(&root, json!({ "key": key, "kind": "boolean" })).await;
+    }
+    let page = root.get("/v1/flags?limit=2").await.expect(StatusCode::OK);
+    let keys = |answer: &Answer| answer.items().iter().map(|flag| flag["key"].clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&page), ["Beta", "alpha"], "by the code of the letters on every engine");
+    let cursor = page.body["next_cursor"].as_str().expect("more");
+    let rest = root.get(&format!("/v1/flags?limit=2&cursor={cursor}")).await.expect(StatusCode::OK);
+    assert_eq!((keys(&rest), &rest.body["next_cursor"]), (vec![json!("seats")], &Value::Null));
+    for unknown in ["seats%20", "SEATS", "none"] {
+        root.get(&format!("/v1/flags/{unknown}"))
+            .await
+            .expect_problem(StatusCode::NOT_FOUND, "flags.flag.not_found");
+    }
     app.stop().await;
 }

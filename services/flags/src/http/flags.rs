@@ -39,7 +39,7 @@ const fn enabled() -> bool {
 }))]
 pub(super) struct CreateFlagRequest {
     /// Never changes, and is what programs ask for.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[a-z0-9][a-z0-9._-]*$")]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     key: String,
     /// Never changes.
     kind: FlagKind,

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kernel::ids::WorkspaceId;
 use kernel::{Error, Result};
 use platform::Caller;
 use platform::http::{Path, Problem};
@@ -26,19 +27,31 @@ const TAG: &str = "flag-evaluation";
 
 type Service = State<Arc<FlagsService>>;
 
+/// The flags of an installation are one set; telemetry of the SDKs shows its name.
+const FLAG_SET: &str = "guildhall";
+
 /// Whom to evaluate for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "context": { "targetingKey": "user-42", "workspace_id": "0199b1f0-3c5d-7e42-9c53-3f6f7f0d2a12" } }))]
 pub(super) struct OfrepRequest {
-    /// `targetingKey` names whom the flag is for, such as a person's id; `workspace_id` a workspace that the caller belongs to. Anything else
-    /// may be there and does not count.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OfrepContext>)]
     context: Option<Value>,
+}
+
+/// Anything else may be there and does not count.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: what is wrong with it has the protocol's error codes")]
+struct OfrepContext {
+    /// Whom the flag is for, such as a person's id.
+    #[schema(rename = "targetingKey", min_length = 1, max_length = 256, example = "user-42")]
+    targeting_key: Option<String>,
+    /// A workspace that the caller belongs to.
+    workspace_id: Option<WorkspaceId>,
 }
 
 /// A value.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({ "key": "new-editor", "value": true, "reason": "SPLIT", "variant": "on", "metadata": { "version": 3 } }))]
+#[schema(example = json!({ "key": "new-editor", "value": true, "reason": "SPLIT", "variant": "on", "metadata": { "flagSetId": "guildhall", "version": 3 } }))]
 pub(super) struct OfrepSuccess {
     key: String,
     /// Of the flag's kind.
@@ -54,6 +67,10 @@ pub(super) struct OfrepSuccess {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OfrepMetadata {
+    /// Always `guildhall`.
+    #[serde(rename = "flagSetId")]
+    #[schema(example = "guildhall")]
+    flag_set_id: &'static str,
     /// Grows with every change of the flag.
     #[schema(minimum = 1)]
     version: i64,
@@ -96,6 +113,15 @@ pub(super) enum OfrepOutcome {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OfrepBulkSuccess {
     flags: Vec<OfrepOutcome>,
+    metadata: OfrepSetMetadata,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OfrepSetMetadata {
+    /// Always `guildhall`.
+    #[serde(rename = "flagSetId")]
+    #[schema(example = "guildhall")]
+    flag_set_id: &'static str,
 }
 
 impl From<Evaluated> for OfrepOutcome {
@@ -107,6 +133,7 @@ impl From<Evaluated> for OfrepOutcome {
                 reason: found.reason.as_str(),
                 variant: found.variant,
                 metadata: OfrepMetadata {
+                    flag_set_id: FLAG_SET,
                     version: evaluated.version,
                 },
             }),
@@ -201,7 +228,8 @@ pub(super) async fn evaluate_flags(State(service): Service, caller: Caller, head
     };
     let evaluated = service.evaluate_all(&context).await?;
     let flags = evaluated.into_iter().map(OfrepOutcome::from).collect();
-    let values = serde_json::to_vec(&OfrepBulkSuccess { flags }).map_err(Error::internal)?;
+    let metadata = OfrepSetMetadata { flag_set_id: FLAG_SET };
+    let values = serde_json::to_vec(&OfrepBulkSuccess { flags, metadata }).map_err(Error::internal)?;
     // Of the values themselves: what changed without changing them need not be fetched.
     let tag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&values)[..16]));
     let tags = [(header::ETAG, HeaderValue::from_str(&tag).map_err(Error::internal)?)];

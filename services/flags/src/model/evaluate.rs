@@ -115,8 +115,12 @@ pub(crate) fn evaluate(flag: &Flag, context: &Context) -> Result<Evaluation, Fai
 
 impl FlagRule {
     fn is_for(&self, context: &Context) -> bool {
-        let workspace = self.workspace_ids.is_empty() || context.workspace_id.is_some_and(|id| self.workspace_ids.contains(&id));
-        let key = self.targeting_keys.is_empty() || context.targeting_key.as_ref().is_some_and(|key| self.targeting_keys.contains(key));
+        let (id, key) = (context.workspace_id.as_ref(), context.targeting_key.as_ref());
+        let workspace = self.workspace_ids.as_ref().is_none_or(|ids| id.is_some_and(|id| ids.contains(id)));
+        let key = self
+            .targeting_keys
+            .as_ref()
+            .is_none_or(|keys| key.is_some_and(|key| keys.contains(key)));
         // Outside any workspace there is none to be counted as a whole.
         let counted = self.split.is_empty() || self.bucket_by != BucketBy::Workspace || context.workspace_id.is_some();
         workspace && key && counted

@@ -26,36 +26,54 @@ const MAX_DEFINITION_BYTES: usize = 64 * 1024;
 pub(crate) enum FlagKind {
     Boolean,
     String,
-    /// An integer or a fraction.
+    /// A whole number that every language holds exactly.
+    Integer,
+    /// Whole or a fraction.
     Number,
     Object,
 }
+
+/// JavaScript's safe integers (RFC 8259, 6).
+const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 impl FlagKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Boolean => "boolean",
             Self::String => "string",
+            Self::Integer => "integer",
             Self::Number => "number",
             Self::Object => "object",
         }
     }
 
-    const fn fits(self, value: &Value) -> bool {
-        matches!(
-            (self, value),
+    /// With its article.
+    const fn described(self) -> &'static str {
+        match self {
+            Self::Boolean => "a boolean",
+            Self::String => "a string",
+            Self::Integer => "an integer between -9007199254740991 and 9007199254740991",
+            Self::Number => "a number",
+            Self::Object => "an object",
+        }
+    }
+
+    fn fits(self, value: &Value) -> bool {
+        match (self, value) {
             (Self::Boolean, Value::Bool(_))
-                | (Self::String, Value::String(_))
-                | (Self::Number, Value::Number(_))
-                | (Self::Object, Value::Object(_))
-        )
+            | (Self::String, Value::String(_))
+            | (Self::Number, Value::Number(_))
+            | (Self::Object, Value::Object(_)) => true,
+            (Self::Integer, Value::Number(number)) => number.as_i64().is_some_and(|number| number.unsigned_abs() <= MAX_INTEGER),
+            _ => false,
+        }
     }
 }
 
 impl std::str::FromStr for FlagKind {
     type Err = kernel::Error;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Boolean, Self::String, Self::Number, Self::Object]
+        [Self::Boolean, Self::String, Self::Integer, Self::Number, Self::Object]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| kernel::Error::internal(format!("unknown kind of flag {text:?}")))
@@ -99,16 +117,16 @@ pub(crate) enum BucketBy {
 }
 
 /// Whom it is for, and what they get: a `variant`, or a `split`. Without `workspace_ids` and `targeting_keys` it is for everybody; with
-/// both, both must fit.
+/// both, both must fit. An empty list is refused: for nobody or for everybody, it would be a guess.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FlagRule {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 500)]
-    pub workspace_ids: Vec<WorkspaceId>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 500)]
-    pub targeting_keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 500)]
+    pub workspace_ids: Option<Vec<WorkspaceId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 500)]
+    pub targeting_keys: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -148,17 +166,15 @@ pub(crate) fn switch() -> Map<String, Value> {
 }
 
 pub(crate) fn is_key(key: &str) -> bool {
-    let first = key.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let rest = key
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+    let first = key.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let rest = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     first && rest && key.len() <= MAX_KEY_CHARS
 }
 
 pub(crate) fn check_key(key: &str, errors: &mut Vec<FieldError>) {
     if !is_key(key) {
         let detail =
-            format!("must have 1 to {MAX_KEY_CHARS} lower-case letters, digits, dots, dashes and underscores, a letter or digit first");
+            format!("must have 1 to {MAX_KEY_CHARS} letters (a to z), digits, dots, dashes and underscores, a letter or digit first");
         errors.push(FieldError::new("/key", "invalid_key", detail));
     }
 }
@@ -187,14 +203,14 @@ impl Definition {
         if !(1..=MAX_VARIANTS).contains(&self.variants.len()) {
             wrong("/variants".into(), "out_of_range", format!("must be 1 to {MAX_VARIANTS} variants"));
         }
-        for (name, value) in &self.variants {
+        for (name, value) in self.variants.iter().take(MAX_VARIANTS) {
             let good =
                 (1..=MAX_VARIANT_CHARS).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
             if !good {
                 let detail = format!("names have 1 to {MAX_VARIANT_CHARS} letters, digits, dots, dashes and underscores");
                 wrong("/variants".into(), "invalid_name", detail);
             } else if !kind.fits(value) {
-                wrong(format!("/variants/{name}"), "wrong_type", format!("must be a {}", kind.as_str()));
+                wrong(format!("/variants/{name}"), "wrong_type", format!("must be {}", kind.described()));
             }
         }
         if !self.variants.contains_key(&self.default_variant) {
@@ -207,7 +223,7 @@ impl Definition {
             let detail = format!("variants and rules must be at most {MAX_DEFINITION_BYTES} bytes in all");
             wrong("/variants".into(), "too_large", detail);
         }
-        for (index, rule) in self.rules.iter().enumerate() {
+        for (index, rule) in self.rules.iter().take(MAX_RULES).enumerate() {
             self.check_rule(&format!("/rules/{index}"), rule, errors);
         }
     }
@@ -221,19 +237,24 @@ impl Definition {
             wrong("/variant", "unknown_variant", "is none of the variants".into());
         }
         for (at, count) in [
-            ("/workspace_ids", rule.workspace_ids.len()),
-            ("/targeting_keys", rule.targeting_keys.len()),
+            ("/workspace_ids", rule.workspace_ids.as_ref().map(Vec::len)),
+            ("/targeting_keys", rule.targeting_keys.as_ref().map(Vec::len)),
         ] {
-            if count > MAX_NAMED {
-                wrong(at, "too_many", format!("must be at most {MAX_NAMED}"));
+            if count.is_some_and(|count| !(1..=MAX_NAMED).contains(&count)) {
+                let detail = format!("must name 1 to {MAX_NAMED}; leave it out of a rule for everybody");
+                wrong(at, "out_of_range", detail);
             }
         }
         let long = |key: &String| key.is_empty() || key.chars().count() > MAX_TARGETING_KEY_CHARS;
-        if rule.targeting_keys.iter().any(long) {
+        if rule.targeting_keys.iter().flatten().any(long) {
             let detail = format!("must each have 1 to {MAX_TARGETING_KEY_CHARS} characters");
             wrong("/targeting_keys", "invalid_length", detail);
         }
         if rule.split.is_empty() {
+            return;
+        }
+        if rule.split.len() > MAX_VARIANTS {
+            wrong("/split", "too_many", format!("must be at most {MAX_VARIANTS} shares"));
             return;
         }
         let names: BTreeSet<&str> = rule.split.iter().map(|share| share.variant.as_str()).collect();
@@ -301,6 +322,16 @@ mod tests {
                 definition(json!([{ "variant": "on", "targeting_keys": [""] }])),
                 vec!["/rules/0/targeting_keys invalid_length"],
             ),
+            (
+                definition(json!([{ "variant": "on", "targeting_keys": [], "workspace_ids": [] }])),
+                vec!["/rules/0/workspace_ids out_of_range", "/rules/0/targeting_keys out_of_range"],
+            ),
+            // However much is wrong, the answer stays short.
+            (
+                split(json!(vec![json!({ "variant": "on", "percent": 100 }); 60_000])),
+                vec!["/variants too_large", "/rules/0/split too_many"],
+            ),
+            (definition(json!(vec![json!({ "variant": "on" }); 51])), vec!["/rules too_many"]),
         ] {
             assert_eq!(codes(&definition, FlagKind::Boolean), expected);
         }
@@ -308,6 +339,17 @@ mod tests {
             codes(&definition(json!([])), FlagKind::String),
             ["/variants/off wrong_type", "/variants/on wrong_type"]
         );
+        let whole = |value: Value| Definition {
+            variants: Map::from_iter([("a".to_owned(), value)]),
+            default_variant: "a".into(),
+            rules: Vec::new(),
+        };
+        for good in [json!(0), json!(-7), json!(MAX_INTEGER)] {
+            assert_eq!(codes(&whole(good), FlagKind::Integer), Vec::<String>::new());
+        }
+        for bad in [json!(0.5), json!("1"), json!(MAX_INTEGER + 1), json!(u64::MAX), json!(1e300)] {
+            assert_eq!(codes(&whole(bad), FlagKind::Integer), ["/variants/a wrong_type"]);
+        }
         let mut broken = definition(json!([]));
         broken.default_variant = "none".into();
         broken.variants.insert("ä".into(), json!(true));
@@ -319,10 +361,10 @@ mod tests {
 
     #[test]
     fn keys_are_plain_words() {
-        for good in ["a", "new-editor", "webhooks.creation", "9_lives"] {
+        for good in ["a", "A", "newEditor", "new-editor", "webhooks.creation", "9_lives"] {
             assert!(is_key(good), "{good}");
         }
-        for bad in ["", "-a", "A", "a b", "ä", "a/b", &"a".repeat(129)] {
+        for bad in ["", "-a", "a ", "a b", "ä", "a/b", &"a".repeat(129)] {
             assert!(!is_key(bad), "{bad}");
         }
     }

@@ -12,7 +12,7 @@ use super::MAX_FLAGS;
 use super::views::FlagView;
 use crate::FlagsService;
 use crate::error::FlagsError;
-use crate::model::flag::{check_key, parse_description, switch};
+use crate::model::flag::{check_key, is_key, parse_description, switch};
 use crate::model::{Definition, Flag, FlagKind, FlagRule};
 use crate::store::flags as store;
 
@@ -82,6 +82,10 @@ impl FlagsService {
 
     async fn flag(&self, caller: &Caller, key: &str) -> Result<Flag> {
         authorise(caller)?;
+        // An engine may overlook blanks at the end of a text; a key has none.
+        if !is_key(key) {
+            return Err(FlagsError::FlagNotFound.into());
+        }
         Ok(store::find(&self.db, key).await?.ok_or(FlagsError::FlagNotFound)?)
     }
 

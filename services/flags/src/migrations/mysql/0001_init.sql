@@ -1,7 +1,7 @@
 -- Feature flags of the installation.
 CREATE TABLE flags (
     flag_key VARCHAR(128) NOT NULL PRIMARY KEY,
-    -- boolean, string, number, object
+    -- boolean, string, integer, number, object
     kind VARCHAR(16) NOT NULL,
     description VARCHAR(500) NULL,
     enabled BOOLEAN NOT NULL,

@@ -1,7 +1,7 @@
 -- Feature flags of the installation.
 CREATE TABLE flags (
-    flag_key varchar(128) NOT NULL PRIMARY KEY,
-    -- boolean, string, number, object
+    flag_key varchar(128) COLLATE "C" NOT NULL PRIMARY KEY,
+    -- boolean, string, integer, number, object
     kind varchar(16) NOT NULL,
     description varchar(500) NULL,
     enabled boolean NOT NULL,

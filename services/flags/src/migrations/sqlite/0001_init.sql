@@ -1,7 +1,7 @@
 -- Feature flags of the installation.
 CREATE TABLE flags (
     flag_key TEXT NOT NULL PRIMARY KEY,
-    -- boolean, string, number, object
+    -- boolean, string, integer, number, object
     kind TEXT NOT NULL,
     description TEXT NULL,
     enabled BOOLEAN NOT NULL,
