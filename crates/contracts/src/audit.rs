@@ -99,6 +99,9 @@ actions! {
     CalendarFeedCreated => "calendar_feed.created",
     CalendarFeedDeleted => "calendar_feed.deleted",
     SessionsEnded => "sessions.ended",
+    FlagCreated => "flag.created",
+    FlagUpdated => "flag.updated",
+    FlagDeleted => "flag.deleted",
 }
 
 /// What an action was done to.

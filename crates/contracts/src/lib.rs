@@ -8,6 +8,7 @@ pub mod asyncapi;
 pub mod audit;
 pub mod catalog;
 pub mod event;
+pub mod flags;
 pub mod identity;
 pub mod notifications;
 pub mod public;

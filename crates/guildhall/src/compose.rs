@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use audit::{AuditKey, AuditService};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use flags::FlagsService;
 use identity::IdentityService;
 use kernel::cursor::CursorCodec;
 use kernel::time::SharedClock;
@@ -53,6 +54,7 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("notifications", "inbox, mails, live events"),
     ("webhooks", "events sent to other programs"),
     ("audit", "who did what, from where"),
+    ("flags", "feature flags"),
 ];
 
 /// What each service keeps, and what must hold of it.
@@ -63,6 +65,7 @@ pub const KEPT: &[(Schema, &[Check])] = &[
     (notifications::SCHEMA, notifications::CHECKS),
     (webhooks::SCHEMA, webhooks::CHECKS),
     (audit::SCHEMA, audit::CHECKS),
+    (flags::SCHEMA, flags::CHECKS),
 ];
 
 /// What becomes of each service's tables when people and owners take their data with them.
@@ -73,6 +76,7 @@ pub const DISCLOSED: &[(&str, &[Disclosure])] = &[
     ("notifications", notifications::DISCLOSED),
     ("webhooks", webhooks::DISCLOSED),
     ("audit", audit::DISCLOSED),
+    ("flags", flags::DISCLOSED),
 ];
 
 /// The databases of an installation.
@@ -122,6 +126,7 @@ pub struct Databases {
     pub notifications: Db,
     pub webhooks: Db,
     pub audit: Db,
+    pub flags: Db,
 }
 
 impl Databases {
@@ -135,10 +140,11 @@ impl Databases {
             notifications: open(notifications::SCHEMA).await?,
             webhooks: open(webhooks::SCHEMA).await?,
             audit: open(audit::SCHEMA).await?,
+            flags: open(flags::SCHEMA).await?,
         })
     }
 
-    pub fn all(&self) -> [&Db; 6] {
+    pub fn all(&self) -> [&Db; 7] {
         [
             &self.identity,
             &self.workspaces,
@@ -146,6 +152,7 @@ impl Databases {
             &self.notifications,
             &self.webhooks,
             &self.audit,
+            &self.flags,
         ]
     }
 
@@ -238,6 +245,7 @@ impl App {
             identity.clone(),
             tasks.clone(),
         );
+        let flags = FlagsService::new(databases.flags.clone(), toolkit.clone(), workspaces.clone());
         let webhooks = WebhooksService::new(
             databases.webhooks.clone(),
             config.webhooks.clone(),
@@ -246,6 +254,7 @@ impl App {
             workspaces.clone(),
             identity.clone(),
             Arc::new(EgressClient::new(&config.egress)?),
+            flags.clone(),
         );
         let audit = AuditService::new(
             databases.audit.clone(),
@@ -263,7 +272,15 @@ impl App {
                 audience: config.identity.audience.clone(),
             },
         ));
-        let services: Vec<Arc<dyn Service>> = vec![identity.clone(), workspaces.clone(), tasks, notifications, webhooks, audit.clone()];
+        let services: Vec<Arc<dyn Service>> = vec![
+            identity.clone(),
+            workspaces.clone(),
+            tasks,
+            notifications,
+            webhooks,
+            audit.clone(),
+            flags,
+        ];
         let shares = services
             .iter()
             .filter_map(|service| Some((service.name(), service.clone().takeout()?)));
@@ -410,11 +427,11 @@ impl App {
     pub fn openapi(&self) -> Value {
         let mut document = openapi::base();
         for service in &self.services {
-            document.merge(service.clone().routes().into_openapi());
+            http::merge_descriptions(&mut document, service.clone().routes().into_openapi());
         }
-        document.merge(self.takeouts.clone().routes().into_openapi());
+        http::merge_descriptions(&mut document, self.takeouts.clone().routes().into_openapi());
         if self.config.mcp.enabled {
-            document.merge(mcp::router().into_openapi());
+            http::merge_descriptions(&mut document, mcp::router().into_openapi());
         }
         let mut document = serde_json::to_value(document).unwrap_or_default();
         document["webhooks"] = openapi::webhooks();

@@ -29,10 +29,13 @@ pub enum Scope {
     /// The audit logs of the owner's workspaces.
     #[serde(rename = "audit:read")]
     AuditRead,
+    /// To evaluate feature flags.
+    #[serde(rename = "flags:read")]
+    FlagsRead,
 }
 
 impl Scope {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::WorkspacesRead,
         Self::WorkspacesWrite,
         Self::MembersRead,
@@ -44,6 +47,7 @@ impl Scope {
         Self::NotificationsRead,
         Self::NotificationsWrite,
         Self::AuditRead,
+        Self::FlagsRead,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -59,6 +63,7 @@ impl Scope {
             Self::NotificationsRead => "notifications:read",
             Self::NotificationsWrite => "notifications:write",
             Self::AuditRead => "audit:read",
+            Self::FlagsRead => "flags:read",
         }
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use kernel::cursor::CursorCodec;
 use kernel::time::SharedClock;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::Db;
 use crate::due::{DueConfig, DueHandler, Sweep};
 use crate::events::Consumer;
+use crate::http::OpenApiRouter;
 use crate::signals::Signals;
 use crate::takeout::Takeout;
 

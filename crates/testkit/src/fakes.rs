@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use contracts::flags::{BooleanEvaluation, EvaluateBoolean, Flags};
 use contracts::identity::{CheckSession, FindUserByEmail, GetUsers, Identity, Jwks, JwksRequest, SessionState, UserSummary};
 use contracts::tasks::{GetTasks, TaskSummary, Tasks};
 use contracts::workspaces::{
@@ -227,5 +228,30 @@ impl Tasks for FakeTasks {
     async fn get_tasks(&self, _: &CallContext, request: GetTasks) -> Result<Vec<TaskSummary>> {
         let tasks = locked(&self.tasks);
         Ok(request.ids.iter().filter_map(|id| tasks.get(id).cloned()).collect())
+    }
+}
+
+/// Boolean flags by key, for everybody alike; what is not set has its default.
+#[derive(Debug, Default)]
+pub struct FakeFlags {
+    flags: Mutex<BTreeMap<String, bool>>,
+}
+
+impl FakeFlags {
+    pub fn set(&self, key: &str, value: bool) {
+        locked(&self.flags).insert(key.to_owned(), value);
+    }
+}
+
+#[async_trait]
+impl Flags for FakeFlags {
+    async fn evaluate_boolean(&self, _: &CallContext, request: EvaluateBoolean) -> Result<BooleanEvaluation> {
+        let set = locked(&self.flags).get(&request.key).copied();
+        Ok(BooleanEvaluation {
+            value: set.unwrap_or(request.default),
+            reason: if set.is_some() { "STATIC" } else { "ERROR" }.to_owned(),
+            variant: None,
+            error_code: set.is_none().then(|| "FLAG_NOT_FOUND".to_owned()),
+        })
     }
 }

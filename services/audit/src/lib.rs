@@ -30,9 +30,9 @@ use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema, UniqueRule};
 use platform::due::Sweep;
 use platform::events::Consumer;
+use platform::http::OpenApiRouter;
 use platform::takeout::Takeout;
 use platform::{Service, Toolkit};
-use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
 pub use model::seal::AuditKey;

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use platform::Service;
 use platform::db::Db;
 use platform::due::{DueHandler, Sweep};
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 
 use crate::jobs::{CleanUp, RotateKeys, SendMail};
 

@@ -33,8 +33,8 @@ use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema, UniqueRule};
 use platform::due::{DueHandler, Sweep};
 use platform::events::Consumer;
+use platform::http::OpenApiRouter;
 use platform::{Service, Toolkit};
-use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::http::takeout::DISCLOSED;
 pub use config::Config;

@@ -41,7 +41,7 @@ use platform::Service;
 use platform::db::{Db, Schema, UniqueRule};
 use platform::due::{DueHandler, Sweep};
 use platform::events::Consumer;
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {

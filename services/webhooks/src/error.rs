@@ -18,6 +18,8 @@ pub(crate) enum WebhooksError {
     WebhookNotFound,
     #[error("There is no such delivery.")]
     DeliveryNotFound,
+    #[error("Webhooks are not offered here.")]
+    NotOffered,
     #[error("The webhook is disabled; enable it first.")]
     Disabled,
 }
@@ -30,6 +32,7 @@ impl From<WebhooksError> for Error {
             E::Forbidden => (ErrorKind::Forbidden, "webhooks.forbidden"),
             E::WebhookNotFound => (ErrorKind::NotFound, "webhooks.webhook.not_found"),
             E::DeliveryNotFound => (ErrorKind::NotFound, "webhooks.delivery.not_found"),
+            E::NotOffered => (ErrorKind::Forbidden, "webhooks.not_offered"),
             E::Disabled => (ErrorKind::Conflict, "webhooks.webhook.disabled"),
         };
         Self::new(kind, code, error.to_string())

@@ -14,7 +14,8 @@
 //! - A workspace has at most `max_per_workspace` webhooks, however many are made at once.
 //!
 //! **Events in**: all public ones of the catalog besides people's own notifications; purged workspaces and projects.
-//! **Events out**: `webhooks.*` (see [`contracts::webhooks::events`]). **Calls**: workspaces (access, members), identity (addresses).
+//! **Events out**: `webhooks.*` (see [`contracts::webhooks::events`]). **Calls**: workspaces (access, members), identity (addresses),
+//! flags (whether webhooks are offered).
 
 mod config;
 mod error;
@@ -29,16 +30,17 @@ mod tests;
 
 use std::sync::Arc;
 
+use contracts::flags::Flags;
 use contracts::identity::Identity;
 use contracts::workspaces::Workspaces;
 use platform::db::{Db, Schema, UniqueRule};
 use platform::due::{DueConfig, DueHandler, Sweep};
 use platform::egress::Egress;
 use platform::events::Consumer;
+use platform::http::OpenApiRouter;
 use platform::seal::SealKey;
 use platform::{Service, Toolkit};
 use tokio::sync::Semaphore;
-use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
 pub use service::takeout::DISCLOSED;
@@ -66,11 +68,16 @@ pub struct WebhooksService {
     workspaces: Arc<dyn Workspaces>,
     identity: Arc<dyn Identity>,
     egress: Arc<dyn Egress>,
+    flags: Arc<dyn Flags>,
     /// Places of this process for webhooks that fail.
     failing_places: Semaphore,
 }
 
 impl WebhooksService {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "its database, its config, and the parties it calls, each named at the one call"
+    )]
     pub fn new(
         db: Db,
         config: Config,
@@ -79,6 +86,7 @@ impl WebhooksService {
         workspaces: Arc<dyn Workspaces>,
         identity: Arc<dyn Identity>,
         egress: Arc<dyn Egress>,
+        flags: Arc<dyn Flags>,
     ) -> Arc<Self> {
         let failing_places = Semaphore::new((config.concurrency / 2).max(1) as usize);
         Arc::new(Self {
@@ -89,6 +97,7 @@ impl WebhooksService {
             workspaces,
             identity,
             egress,
+            flags,
             failing_places,
         })
     }

@@ -36,9 +36,9 @@ use kernel::ids::{UserId, WorkspaceId};
 use platform::db::{Db, Schema, UniqueRule};
 use platform::due::Sweep;
 use platform::events::Consumer;
+use platform::http::OpenApiRouter;
 use platform::signals::Signal;
 use platform::{Service, Toolkit};
-use utoipa_axum::router::OpenApiRouter;
 
 use cache::MembershipCache;
 pub use config::Config;

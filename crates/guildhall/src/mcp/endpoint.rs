@@ -13,7 +13,7 @@ use kernel::{Error, Result};
 use platform::Caller;
 use platform::http::inside::Inside;
 use platform::http::unasked::{self, QueryFree};
-use platform::http::{Body, Problem};
+use platform::http::{Body, OpenApiRouter, Problem};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
@@ -22,7 +22,6 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::catalog;

@@ -19,10 +19,9 @@ use kernel::roles::Permission;
 use kernel::time::SharedClock;
 use kernel::{Error, ErrorKind, Result, Timestamp};
 use platform::Caller;
-use platform::http::{Path, Problem, download};
+use platform::http::{OpenApiRouter, Path, Problem, download};
 use platform::takeout::{Disclosure, Given, Subject, Takeout};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use archive::Archive;

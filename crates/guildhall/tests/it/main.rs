@@ -17,6 +17,7 @@ mod collector;
 mod crash;
 mod events_flow;
 mod export;
+mod flags;
 mod identity_accounts;
 mod identity_modes;
 mod identity_security;

@@ -79,6 +79,7 @@ fn rows() -> Vec<Row> {
         audit_rows(),
         // Whom a tool lets in is decided where its operation is.
         vec![row("POST", "/mcp", SignedIn).body(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }))],
+        flag_rows(),
     ]
     .into_iter()
     .flatten()
@@ -276,6 +277,18 @@ fn audit_rows() -> Vec<Row> {
     ]
 }
 
+fn flag_rows() -> Vec<Row> {
+    vec![
+        row("GET", "/v1/flags", Admin),
+        row("POST", "/v1/flags", Admin).body(json!({ "key": "another", "kind": "boolean" })),
+        row("GET", "/v1/flags/{flag_key}", Admin),
+        row("PATCH", "/v1/flags/{flag_key}", Admin).body(json!({ "description": "Changed" })),
+        row("POST", "/ofrep/v1/evaluate/flags/{flag_key}", SignedIn).body(json!({})),
+        row("POST", "/ofrep/v1/evaluate/flags", SignedIn).body(json!({ "context": { "targetingKey": "ada" } })),
+        row("DELETE", "/v1/flags/{flag_key}", Admin),
+    ]
+}
+
 fn webhook_rows() -> Vec<Row> {
     // An address that needs no look-up; nothing is sent there before the row has its answer.
     let webhook = json!({ "url": "https://93.184.215.14/hook", "event_types": ["member.added"] });
@@ -394,6 +407,7 @@ impl World {
             ("id", notification),
             ("user", other.user_id.clone()),
             ("collaborator", collaborator.user_id.clone()),
+            ("flag_key", flag_of(number)),
             ("key", task.body["key"].as_str().expect("a key").to_owned()),
         ];
         Self {
@@ -442,6 +456,16 @@ impl World {
     }
 }
 
+/// The flag of a world. Flags belong to the installation: only its administrator makes them.
+fn flag_of(number: usize) -> String {
+    format!("flag-{number}")
+}
+
+async fn make_flag(administrator: &Client, number: usize) {
+    let flag = json!({ "key": flag_of(number), "kind": "boolean" });
+    administrator.post("/v1/flags", flag).await.expect(StatusCode::CREATED);
+}
+
 /// What a caller below the needed access gets; `None` when the caller is let in.
 fn refusal(access: Access, who: &str) -> Option<StatusCode> {
     let rank = |name: &str| ["viewer", "collaborator", "owner"].iter().position(|role| *role == name);
@@ -488,6 +512,7 @@ async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
     let administrator = app.administrator().await;
     // Reading changes nothing, so those rows share a world.
     let library = World::new(&app, &provider, usize::MAX).await;
+    make_flag(&administrator, usize::MAX).await;
     let rows = rows();
     let findings: Vec<String> = stream::iter(rows.iter().enumerate())
         .map(|(number, row)| {
@@ -497,6 +522,9 @@ async fn sec_21_every_route_refuses_whom_it_must_and_admits_whom_it_should() {
                     return findings_of(row, library, &app.anonymous(), administrator).await;
                 }
                 let own = World::new(app, provider, number).await;
+                if row.path.contains("{flag_key}") {
+                    make_flag(administrator, number).await;
+                }
                 findings_of(row, &own, &app.anonymous(), administrator).await
             }
         })

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 pub const PASSWORD: &str = "correct-horse-battery-staple-42";
 
 /// Every service's database.
-pub const SCHEMAS: [platform::db::Schema; 6] = [
+pub const SCHEMAS: [platform::db::Schema; 7] = [
     identity::SCHEMA,
     workspaces::SCHEMA,
     tasks::SCHEMA,
     notifications::SCHEMA,
     webhooks::SCHEMA,
     audit::SCHEMA,
+    flags::SCHEMA,
 ];
 
 /// The configuration of the suite on `database`.

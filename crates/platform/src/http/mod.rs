@@ -33,6 +33,7 @@ mod problem;
 mod problem_pages;
 mod query;
 mod receive;
+mod router;
 mod standing;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub use extract::{Body, IfMatch, OptionalBody, Patch, Path, Query, Visitor, etag
 pub use object::{object, objects};
 pub use patch::Field;
 pub use problem::{PROBLEM_TYPES, Problem, ProblemDocument, problem_type};
+pub use router::{OpenApiRouter, merge as merge_descriptions};
 
 use crate::admission::Admission;
 use auth::Authenticator;

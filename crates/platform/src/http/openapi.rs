@@ -6,6 +6,7 @@ use utoipa::PartialSchema;
 
 use super::openapi_shapes::{describe_parameters, etag_where_read, has_version, name_items, take_both_patches};
 use super::problem::{PROBLEM_TYPES, ProblemDocument, problem_type};
+use super::router::COLLISIONS;
 use super::scopes::Opening;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -324,10 +325,14 @@ fn complete_responses((path, method): (&str, &str), operation: &mut Value, idemp
                 .iter()
                 .find(|(kind, _)| kind.http_status() == code)
                 .map_or("internal-error", |(kind, _)| problem_type(*kind));
-            response["content"] = json!({ "application/problem+json": {
+            // A handler may describe a form of its own, where a protocol demands it; a layer before it still answers ours.
+            if let Some(content) = response.get_mut("content") {
+                add_examples(content, schemas);
+            }
+            response["content"]["application/problem+json"] = json!({
                 "schema": { "$ref": "#/components/schemas/Problem" },
                 "example": { "type": format!("/problems/{slug}"), "title": title, "status": code, "detail": description, "code": "see.description", "request_id": "0198c1f2a7c47d0b9a35e3a1c4f0b6d2" }
-            } });
+            });
         } else if let Some(content) = response.get_mut("content") {
             add_examples(content, schemas);
         }
@@ -445,6 +450,9 @@ pub fn lint(document: &Value) -> Vec<String> {
                 }
             }
         }
+    }
+    for name in document[COLLISIONS].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        findings.push(format!("schema {name}: two of this name"));
     }
     find_dangling(document, document, "#", &mut findings);
     findings

@@ -38,9 +38,11 @@ pub(super) fn opening(tag: &str, method: &str, path: &str) -> Opening {
     if FOR_ANY_KEY.contains(&path) {
         return Opening::AnyKey;
     }
-    // Nothing is written there.
-    if tag == "audit-log" {
-        return Opening::Scope(Scope::AuditRead);
+    // Nothing is written there; an evaluation is asked for with a body.
+    match tag {
+        "audit-log" => return Opening::Scope(Scope::AuditRead),
+        "flag-evaluation" => return Opening::Scope(Scope::FlagsRead),
+        _ => {}
     }
     // Members of projects stand among the projects; giving people roles is its own right.
     let tag = if path.contains("/members") { "members" } else { tag };

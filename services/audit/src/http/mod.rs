@@ -6,7 +6,7 @@ mod query;
 
 use std::sync::Arc;
 
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::AuditService;

@@ -11,11 +11,10 @@ use kernel::ids::ApiKeyId;
 use kernel::scopes::Scope;
 use platform::Caller;
 use platform::db::Reply;
-use platform::http::{Body, IfMatch, Patch, Path, Problem, Query as QueryString};
+use platform::http::{Body, IfMatch, OpenApiRouter, Patch, Path, Problem, Query as QueryString};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Bounds, NO_STORE, Service, page_limit};

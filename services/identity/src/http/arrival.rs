@@ -10,10 +10,9 @@ use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, Uri};
 use kernel::{Error, Result};
 use platform::Caller;
-use platform::http::Visitor;
+use platform::http::{OpenApiRouter, Visitor};
 use secrecy::SecretString;
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::pages::{escape, page, refused};
 use super::{Bounds, Service, cookie};

@@ -9,11 +9,10 @@ use kernel::ids::SessionId;
 use kernel::time::TimeZone;
 use kernel::{Error, Result, Timestamp};
 use platform::Caller;
-use platform::http::{Body, OptionalBody, Problem, Visitor};
+use platform::http::{Body, OpenApiRouter, OptionalBody, Problem, Visitor};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::views::UserView;

@@ -9,11 +9,10 @@ use kernel::Timestamp;
 use kernel::cursor::Page;
 use kernel::ids::ExternalIdentityId;
 use platform::Caller;
-use platform::http::{Body, OptionalBody, Path, Problem};
+use platform::http::{Body, OpenApiRouter, OptionalBody, Path, Problem};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Delivery, check_delivery};

@@ -10,11 +10,10 @@ use kernel::FieldError;
 use kernel::time::TimeZone;
 use platform::Caller;
 use platform::db::Reply;
-use platform::http::{Body, Field, IfMatch, Patch, Problem};
+use platform::http::{Body, Field, IfMatch, OpenApiRouter, Patch, Problem};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::views::UserView;

@@ -21,8 +21,8 @@ pub use takeout::DISCLOSED;
 use std::sync::Arc;
 
 use kernel::{Error, FieldError, Result};
+use platform::http::OpenApiRouter;
 use secrecy::{ExposeSecret, SecretString};
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::MAX_PASSWORD_CHARS;
 use crate::model::email::MAX_EMAIL_CHARS;

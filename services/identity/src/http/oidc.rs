@@ -7,11 +7,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode};
 use kernel::cursor::Page;
 use kernel::{Error, ErrorKind, Result};
-use platform::http::{Body, Path, Problem, Query as QueryString, Visitor};
+use platform::http::{Body, OpenApiRouter, Path, Problem, Query as QueryString, Visitor};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Delivery, SecondFactorNeeded, TokenResponse, check_delivery, render, second_factor_needed};
@@ -53,7 +52,7 @@ struct SendQuery {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct BeginRequest {
+struct BeginSignInRequest {
     /// `cookie` binds the sign-in to this browser; otherwise it is bound to `flow_token`.
     #[serde(default)]
     delivery: Delivery,
@@ -196,7 +195,7 @@ fn of_query(field: kernel::FieldError) -> kernel::FieldError {
 /// otherwise send what it adds to the redirect URI to `POST …/callback`, with `flow_token`.
 #[utoipa::path(post, path = "/v1/auth/oidc/{provider}/authorization", tag = "auth", operation_id = "beginProviderSignIn", security(()),
     params(("provider" = String, Path, max_length = 32, description = "Id of the provider.")),
-    request_body(content = BeginRequest, example = json!({"delivery": "cookie", "return_to": "/app"})),
+    request_body(content = BeginSignInRequest, example = json!({"delivery": "cookie", "return_to": "/app"})),
     responses((status = 200, description = "Begun", body = BegunView), (status = 404, description = "No such provider"),
         (status = 403, description = "The page may not use the cookie"), (status = 503, description = "The provider does not answer")))]
 async fn begin(
@@ -204,7 +203,7 @@ async fn begin(
     Visitor(caller): Visitor,
     Path(provider): Path<String>,
     headers: HeaderMap,
-    Body(body): Body<BeginRequest>,
+    Body(body): Body<BeginSignInRequest>,
 ) -> Result<Response, Problem> {
     check_delivery(&service, &headers, body.delivery)?;
     if let Some(token) = &body.invitation_token {

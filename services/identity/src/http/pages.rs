@@ -11,10 +11,9 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use http::{StatusCode, Uri};
-use platform::http::Visitor;
+use platform::http::{OpenApiRouter, Visitor};
 use secrecy::SecretString;
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::{Bounds, Service};
 use crate::service::IdentityService;

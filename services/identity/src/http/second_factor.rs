@@ -7,11 +7,10 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use kernel::Timestamp;
 use platform::Caller;
-use platform::http::{Body, Problem};
+use platform::http::{Body, OpenApiRouter, Problem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Bounds, NO_STORE, Service};
@@ -37,7 +36,7 @@ struct SecondFactorView {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct BeginRequest {
+struct BeginEnrolmentRequest {
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 256)]
     current_password: SecretString,
 }
@@ -101,10 +100,10 @@ async fn get_second_factor(State(service): Service, caller: Caller) -> Result<im
 ///
 /// Time-based one-time passwords (RFC 6238). Nothing changes before a first code is confirmed; asking again makes another secret.
 #[utoipa::path(post, path = "/v1/me/second-factor", tag = "me", operation_id = "beginSecondFactor",
-    request_body(content = BeginRequest, example = json!({"current_password": "seventeen wet herons"})),
+    request_body(content = BeginEnrolmentRequest, example = json!({"current_password": "seventeen wet herons"})),
     responses((status = 200, description = "The secret for the app", body = EnrolmentView),
         (status = 409, description = "There is a second factor already")))]
-async fn begin(State(service): Service, caller: Caller, Body(body): Body<BeginRequest>) -> Result<impl IntoResponse, Problem> {
+async fn begin(State(service): Service, caller: Caller, Body(body): Body<BeginEnrolmentRequest>) -> Result<impl IntoResponse, Problem> {
     Bounds::default().password("/current_password", &body.current_password).check()?;
     let enrolment = service.enrol(&caller, &body.current_password).await?;
     let view = EnrolmentView {

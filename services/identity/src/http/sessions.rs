@@ -8,10 +8,9 @@ use http::StatusCode;
 use kernel::cursor::Page;
 use kernel::ids::SessionId;
 use platform::Caller;
-use platform::http::{Path, Problem, Query as QueryString};
+use platform::http::{OpenApiRouter, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::views::SessionView;

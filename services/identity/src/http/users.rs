@@ -10,10 +10,9 @@ use kernel::ids::UserId;
 use kernel::{Error, Result};
 use platform::Caller;
 use platform::db::Reply;
-use platform::http::{Path, Problem, Query as QueryString};
+use platform::http::{OpenApiRouter, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::views::UserView;

@@ -10,7 +10,7 @@ pub(crate) mod takeout;
 use std::sync::Arc;
 
 use kernel::FieldError;
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::NotificationsService;

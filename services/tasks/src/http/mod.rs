@@ -14,7 +14,7 @@ mod views;
 
 use std::sync::Arc;
 
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::TasksService;

@@ -205,14 +205,18 @@ impl ToSchema for TaskItem {
     }
 }
 
+/// A person, as a task shows them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TaskPersonView)]
 pub struct PersonView {
     pub id: UserId,
     #[schema(example = "Ann Example")]
     pub name: String,
 }
 
+/// A project, as a task shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TaskProjectView)]
 pub struct ProjectView {
     pub id: ProjectId,
     #[schema(example = "ABC")]

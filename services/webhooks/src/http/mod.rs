@@ -6,7 +6,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use kernel::{Error, FieldError, Result};
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::WebhooksService;

@@ -1,5 +1,6 @@
 //! Who may see and change webhooks: asked of workspaces.
 
+use contracts::flags::EvaluateBoolean;
 use contracts::workspaces::{GetMembership, GetProjectAccess, Membership};
 use kernel::Result;
 use kernel::ids::{ProjectId, WebhookId, WorkspaceId};
@@ -10,6 +11,9 @@ use crate::WebhooksService;
 use crate::error::WebhooksError;
 use crate::model::Webhook;
 use crate::store;
+
+/// The flag by which the operator withholds new webhooks from everybody, from some workspaces or from a share of them.
+pub(crate) const OFFERED_FLAG: &str = "webhooks.creation";
 
 impl WebhooksService {
     /// 404 for strangers, 403 when the role is too low. One permission for all: the log shows what was sent.
@@ -24,6 +28,21 @@ impl WebhooksService {
             Ok(membership)
         } else {
             Err(WebhooksError::Forbidden.into())
+        }
+    }
+
+    /// 403 where the operator does not offer webhooks (yet). Those that are there go on.
+    pub(crate) async fn require_offered(&self, caller: &Caller, workspace_id: WorkspaceId) -> Result<()> {
+        let request = EvaluateBoolean {
+            key: OFFERED_FLAG.to_owned(),
+            default: true,
+            user_id: Some(caller.user_id()?),
+            workspace_id: Some(workspace_id),
+        };
+        if self.flags.evaluate_boolean(&caller.call(), request).await?.value {
+            Ok(())
+        } else {
+            Err(WebhooksError::NotOffered.into())
         }
     }
 

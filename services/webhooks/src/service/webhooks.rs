@@ -123,6 +123,7 @@ impl WebhooksService {
         command: CreateWebhook,
     ) -> Result<Reply<WebhookWithSecretView>> {
         self.authorize(caller, workspace_id).await?;
+        self.require_offered(caller, workspace_id).await?;
         let mut errors = Vec::new();
         let event_types = patterns(&command.event_types, &OFFERED, "/event_types", &mut errors);
         let description = command.description.as_deref().and_then(|text| description(text, &mut errors));

@@ -43,6 +43,27 @@ async fn only_who_administers_the_workspace_reaches_its_webhooks() {
 }
 
 #[tokio::test]
+async fn where_webhooks_are_not_offered_none_is_made_and_those_there_go_on() {
+    let world = World::new().await;
+    let (webhook, _) = world.webhook(&["*"]).await;
+    world.flags.set("webhooks.creation", false);
+    let ada = world.caller(world.ada);
+    let made = world.service.create_webhook(&ada, world.workspace, World::command(&["*"])).await;
+    assert_eq!(made.expect_err("refused").code, "webhooks.not_offered");
+    world
+        .service
+        .test_webhook(&ada, world.workspace, webhook.id)
+        .await
+        .expect("goes on");
+    // Who may not make webhooks learns nothing of it.
+    let made = world
+        .service
+        .create_webhook(&world.caller(world.ben), world.workspace, World::command(&["*"]))
+        .await;
+    assert_eq!(made.expect_err("refused").code, "webhooks.forbidden");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_told_at_once_and_at_its_place() {
     let world = World::new().await;
     *world.network.refused.lock().expect("lock") = Some(EgressError::Address);

@@ -26,7 +26,7 @@ use platform::seal::SealKey;
 use platform::signals::Signals;
 use platform::{Caller, Service, Toolkit};
 use sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query};
-use testkit::fakes::{FakeIdentity, FakeWorkspaces};
+use testkit::fakes::{FakeFlags, FakeIdentity, FakeWorkspaces};
 use testkit::{FixedClock, TestDb};
 
 use crate::model::{DeliveryId, DeliveryState};
@@ -107,6 +107,7 @@ pub(crate) struct World {
     pub clock: FixedClock,
     pub network: Arc<FakeNetwork>,
     pub workspaces: Arc<FakeWorkspaces>,
+    pub flags: Arc<FakeFlags>,
     pub service: Arc<WebhooksService>,
     postbox: Arc<Postbox>,
     runner: Arc<DueRunner>,
@@ -142,6 +143,7 @@ impl World {
             signals: Signals::default(),
         };
         let (network, postbox) = (Arc::new(FakeNetwork::default()), Arc::new(Postbox::default()));
+        let flags = Arc::new(FakeFlags::default());
         let service = WebhooksService::new(
             db.db(),
             config,
@@ -150,6 +152,7 @@ impl World {
             workspaces.clone(),
             identity,
             network.clone(),
+            flags.clone(),
         );
         let mut handlers: Vec<Arc<dyn DueHandler>> = Arc::clone(&service).due_handlers();
         handlers.push(Arc::new(MailHandler::new(postbox.clone())));
@@ -160,6 +163,7 @@ impl World {
             clock,
             network,
             workspaces,
+            flags,
             service,
             postbox,
             runner,

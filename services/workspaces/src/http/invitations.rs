@@ -7,10 +7,9 @@ use kernel::cursor::Page;
 use kernel::ids::{InvitationId, WorkspaceId};
 use kernel::roles::{Role, SalesRole};
 use platform::Caller;
-use platform::http::{Body, IfMatch, Path, Problem, Query as QueryString};
+use platform::http::{Body, IfMatch, OpenApiRouter, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Service, page_request};

@@ -8,10 +8,9 @@ use kernel::ids::{UserId, WorkspaceId};
 use kernel::roles::{Role, SalesRole};
 use kernel::{Error, Result as KernelResult};
 use platform::Caller;
-use platform::http::{Field, IfMatch, Patch, Path, Problem, Query as QueryString};
+use platform::http::{Field, IfMatch, OpenApiRouter, Patch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Service, page_request};

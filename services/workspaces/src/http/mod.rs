@@ -10,7 +10,7 @@ mod workspaces;
 use std::sync::Arc;
 
 use kernel::{Error, Result};
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::OpenApiRouter;
 
 use crate::WorkspacesService;
 use kernel::cursor::PageRequest;

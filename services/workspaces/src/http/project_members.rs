@@ -7,10 +7,9 @@ use kernel::cursor::Page;
 use kernel::ids::{ProjectId, UserId};
 use kernel::roles::Role;
 use platform::Caller;
-use platform::http::{Body, IfMatch, Patch, Path, Problem, Query as QueryString};
+use platform::http::{Body, IfMatch, OpenApiRouter, Patch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Service, page_request};

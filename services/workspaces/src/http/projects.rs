@@ -6,10 +6,9 @@ use axum::{Json, http::StatusCode};
 use kernel::cursor::Page;
 use kernel::ids::{ProjectId, WorkspaceId};
 use platform::Caller;
-use platform::http::{Body, Field, IfMatch, Patch, Path, Problem, Query as QueryString};
+use platform::http::{Body, Field, IfMatch, OpenApiRouter, Patch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Service, page_request};

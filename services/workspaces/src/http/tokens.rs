@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use platform::Caller;
-use platform::http::{Path, Problem, Visitor};
-use utoipa_axum::router::OpenApiRouter;
+use platform::http::{OpenApiRouter, Path, Problem, Visitor};
 use utoipa_axum::routes;
 
 use super::Service;

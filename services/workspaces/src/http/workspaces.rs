@@ -8,10 +8,9 @@ use kernel::ids::{UserId, WorkspaceId};
 use kernel::roles::Role;
 use kernel::time::TimeZone;
 use platform::Caller;
-use platform::http::{Body, Field, IfMatch, Patch, Path, Problem, Query as QueryString};
+use platform::http::{Body, Field, IfMatch, OpenApiRouter, Patch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::members::not_null;
