@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export GUILDHALL_TEST_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/guildhall
 
-.PHONY: help run test check fmt lint coverage openapi docs clients newman backends-up backends-down clean
+.PHONY: help run test check fmt lint fuzz coverage openapi docs clients newman backends-up backends-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ fmt: ## format the code
 
 lint: ## clippy, dependency rules, cargo-deny and rustdoc
 	scripts/test.sh lint
+
+fuzz: ## fuzz every reader of untrusted bytes, a minute each (scripts/fuzz.sh TARGET SECONDS for one)
+	scripts/fuzz.sh
 
 openapi docs: ## regenerate the OpenAPI copy, the Postman collection, the config reference, the role table and the ER diagrams
 	$(CARGO) xtask docs

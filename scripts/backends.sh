@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # Private PostgreSQL, MariaDB and Redis servers for the tests.
 #
-#   scripts/backends.sh up      start them (installs them first on Debian as root), print the addresses
-#   scripts/backends.sh env     print `export NAME=value` lines of the running servers, for `eval`
-#   scripts/backends.sh down    stop what `up` started
+#   scripts/backends.sh up [NAME..]         start them (installs them first on Debian as root), print the addresses
+#   scripts/backends.sh env                 print `export NAME=value` lines of the running servers, for `eval`
+#   scripts/backends.sh down                stop what `up` started
+#   scripts/backends.sh signal NAME SIGNAL  to one of them, and wait for its end unless it is only paused (STOP, CONT)
+#   scripts/backends.sh start NAME          start it again, with its data, at the same address
+#
+# NAME is postgres, mariadb or redis; named ones are started whatever the environment says. With
+# GUILDHALL_TEST_BACKENDS_DURABLE=1 what is committed survives the end of the server.
 #
 # Data, logs and pid files live in $GUILDHALL_TEST_BACKENDS_DIR (default .local/backends, or a folder in
 # /var/tmp when the servers' account cannot reach the clone); ports are free ones on 127.0.0.1. A
@@ -22,6 +27,8 @@ if [ -z "$dir" ]; then
 fi
 env_file=$dir/env
 password=guildhall
+durable=${GUILDHALL_TEST_BACKENDS_DURABLE:-}
+names=()
 
 say() { printf 'backends: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -40,9 +47,9 @@ mariadb_bin() { command -v mariadbd || command -v mysqld || { [ -x /usr/sbin/mar
 
 missing() {
     local list=()
-    [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ] || [ -n "$(postgres_bin)" ] || list+=(postgresql)
-    [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ] || [ -n "$(mariadb_bin)" ] || list+=(mariadb-server)
-    [ -n "${GUILDHALL_TEST_REDIS_URL:-}" ] || command -v redis-server >/dev/null || list+=(redis-server)
+    [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ] || ! wanted postgres || [ -n "$(postgres_bin)" ] || list+=(postgresql)
+    [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ] || ! wanted mariadb || [ -n "$(mariadb_bin)" ] || list+=(mariadb-server)
+    [ -n "${GUILDHALL_TEST_REDIS_URL:-}" ] || ! wanted redis || command -v redis-server >/dev/null || list+=(redis-server)
     echo "${list[@]}"
 }
 
@@ -85,17 +92,64 @@ certificates() {
 # wait_for NAME LOG COMMAND..: until the command succeeds, at most 60 s.
 wait_for() {
     local name=$1 log=$2; shift 2
-    for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done
+    for _ in $(seq 600); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done
     tail -n 20 "$log" >&2; die "$name did not come up (log: $log)"
 }
 
-start() { # start NAME COMMAND..: detached, output to its log, pid to its file
+start() { # start NAME COMMAND..: detached, output to its log, pid and command to their files
     local name=$1; shift
+    printf '%q ' "$@" >"$dir/$name.command"
     setsid "$@" </dev/null >"$dir/$name.log" 2>&1 &
     echo $! >"$dir/$name.pid"
 }
 
-alive() { [ -f "$dir/$1.pid" ] && kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null; }
+runs() { kill -0 "$1" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"; }
+alive() { [ -f "$dir/$1.pid" ] && runs "$(cat "$dir/$1.pid")"; }
+
+ready() { # ready NAME: waits until it answers
+    local name=$1
+    case $name in
+        # The program itself tells when it listens, but only libpq's tool when it also answers.
+        postgres) wait_for PostgreSQL "$dir/postgres.log" "$(postgres_bin)/pg_isready" -q -h 127.0.0.1 -p "$(sed -n 's/^port = //p' "$dir/postgres/postgresql.conf")" ;;
+        mariadb) wait_for MariaDB "$dir/mariadb.log" grep -q 'ready for connections' "$dir/mariadb.log" ;;
+        redis) wait_for Redis "$dir/redis.log" grep -q 'Ready to accept connections' "$dir/redis.log" ;;
+    esac
+}
+
+signal() {
+    local name=$1 signal=$2 container pid
+    if [ -s "$dir/$name.container" ]; then
+        container=$(cat "$dir/$name.container")
+        case $signal in
+            STOP) docker pause "$container" ;;
+            CONT) docker unpause "$container" ;;
+            *) docker kill --signal "$signal" "$container" && docker wait "$container" ;;
+        esac >/dev/null
+        return
+    fi
+    alive "$name" || die "$name does not run here"
+    pid=$(cat "$dir/$name.pid")
+    case $signal in
+        # A server that hangs or is killed does so with the processes it serves with.
+        # shellcheck disable=SC2046 # a list of numbers
+        STOP | CONT | KILL) kill "-$signal" "$pid" $(pgrep -P "$pid" || true) ;;
+        *) kill "-$signal" "$pid" ;;
+    esac
+    case $signal in STOP | CONT) return ;; esac
+    for _ in $(seq 300); do runs "$pid" || return 0; sleep 0.1; done
+    die "$name did not end within 30 s of SIG$signal"
+}
+
+again() {
+    local name=$1 command
+    if [ -s "$dir/$name.container" ]; then docker start "$(cat "$dir/$name.container")" >/dev/null; return; fi
+    ! alive "$name" || die "$name runs already"
+    # Left behind by a server that was killed, and believed by the next one as long as nobody has reaped the dead process.
+    rm -f "$dir/postgres/postmaster.pid"
+    eval "command=($(cat "$dir/$name.command"))"
+    start "$name" "${command[@]}"
+    ready "$name"
+}
 
 up_postgres() {
     local bin port data=$dir/postgres; bin=$(postgres_bin); port=$(free_port)
@@ -109,10 +163,10 @@ listen_addresses = '127.0.0.1'
 port = $port
 unix_socket_directories = ''
 max_connections = 300
-# The tests kill our server, never this one: its durability would only cost time.
+# Nothing here survives the machine: that would only cost time.
 fsync = off
 full_page_writes = off
-synchronous_commit = off
+synchronous_commit = $([ -n "$durable" ] && echo on || echo off)
 shared_buffers = 128MB
 ssl = on
 ssl_cert_file = '$dir/tls/server.pem'
@@ -127,7 +181,7 @@ CONF
     else
         start postgres "$bin/postgres" -D "$data"
     fi
-    wait_for PostgreSQL "$dir/postgres.log" "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"
+    ready postgres
     echo "export GUILDHALL_TEST_POSTGRES_URL=postgres://postgres:$password@127.0.0.1:$port/postgres" >>"$env_file"
 }
 
@@ -144,16 +198,16 @@ GRANT ALL PRIVILEGES ON *.* TO 'guildhall'@'%' WITH GRANT OPTION;
 SQL
     start mariadb "$server" --no-defaults --user="$account" --datadir="$data" --bind-address=127.0.0.1 --port="$port" \
         --socket="$data/server.sock" --pid-file="$data/server.pid" --init-file="$dir/mariadb-init.sql" \
-        --max-connections=300 --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync --skip-innodb-doublewrite --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
+        --max-connections=300 --innodb-flush-log-at-trx-commit="$([ -n "$durable" ] && echo 2 || echo 0)" --innodb-flush-method=nosync --skip-innodb-doublewrite --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
         --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/mariadb.key"
-    wait_for MariaDB "$dir/mariadb.log" grep -q 'ready for connections' "$dir/mariadb.log"
+    ready mariadb
     echo "export GUILDHALL_TEST_MYSQL_URL=mysql://guildhall:$password@127.0.0.1:$port/mysql" >>"$env_file"
 }
 
 up_redis() {
     local port; port=$(free_port)
     start redis redis-server --bind 127.0.0.1 --port "$port" --save '' --appendonly no --dir "$dir" --daemonize no
-    wait_for Redis "$dir/redis.log" grep -q 'Ready to accept connections' "$dir/redis.log"
+    ready redis
     echo "export GUILDHALL_TEST_REDIS_URL=redis://127.0.0.1:$port" >>"$env_file"
 }
 
@@ -162,10 +216,10 @@ up_docker() {
     local name image args port inner url
     while read -r name image inner url args; do
         local variable; variable=${url%%=*}
-        [ -z "${!variable:-}" ] || continue
+        [ -z "${!variable:-}" ] && wanted "$name" || continue
         port=$(free_port)
         # shellcheck disable=SC2086 # a list of words
-        docker run -d --rm --name "guildhall-$name-$$" -p "127.0.0.1:$port:$inner" $args "$image" >"$dir/$name.container"
+        docker run -d --name "guildhall-$name-$$" -p "127.0.0.1:$port:$inner" $args "$image" >"$dir/$name.container"
         echo "export ${url//PORT/$port}" >>"$env_file"
     done <<LIST
 postgres postgres:16 5432 GUILDHALL_TEST_POSTGRES_URL=postgres://postgres:$password@127.0.0.1:PORT/postgres -e POSTGRES_PASSWORD=$password
@@ -185,9 +239,13 @@ needs() {
       export GUILDHALL_TEST_REDIS_URL=redis://HOST:6379"
 }
 
+# wanted NAME: whether `up` is to start it.
+wanted() { [ ${#names[@]} = 0 ] || [[ " ${names[*]} " == *" $1 "* ]]; }
+
 up() {
     mkdir -p "$dir"
-    if [ -f "$env_file" ] && { alive postgres || [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ]; } \
+    [ ${#names[@]} = 0 ] || unset GUILDHALL_TEST_POSTGRES_URL GUILDHALL_TEST_MYSQL_URL GUILDHALL_TEST_REDIS_URL GUILDHALL_TEST_CA_FILE
+    if [ ${#names[@]} = 0 ] && [ -f "$env_file" ] && { alive postgres || [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ]; } \
         && { alive mariadb || [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ]; }; then
         say "already running"; cat "$env_file"; return 0
     fi
@@ -207,9 +265,9 @@ up() {
     certificates
     # A half-started set is worse than none.
     trap 'down' ERR EXIT
-    [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ] || up_postgres
-    [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ] || up_mariadb
-    [ -n "${GUILDHALL_TEST_REDIS_URL:-}" ] || up_redis
+    [ -n "${GUILDHALL_TEST_POSTGRES_URL:-}" ] || ! wanted postgres || up_postgres
+    [ -n "${GUILDHALL_TEST_MYSQL_URL:-}" ] || ! wanted mariadb || up_mariadb
+    [ -n "${GUILDHALL_TEST_REDIS_URL:-}" ] || ! wanted redis || up_redis
     [ -n "${GUILDHALL_TEST_CA_FILE:-}" ] || echo "export GUILDHALL_TEST_CA_FILE=$dir/tls/ca.pem" >>"$env_file"
     trap - ERR EXIT
     cat "$env_file"
@@ -235,8 +293,10 @@ down() {
 }
 
 case "${1:-}" in
-    up) up ;;
+    up) names=("${@:2}"); up ;;
+    signal) signal "$2" "$3" ;;
+    start) again "$2" ;;
     down) down ;;
     env) [ -f "$env_file" ] || die "not running: scripts/backends.sh up"; cat "$env_file" ;;
-    *) sed -n '2,11p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+    *) sed -n '2,20p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
 esac

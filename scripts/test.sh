@@ -91,14 +91,17 @@ for line in sys.stdin:
     if message.get("executable"): print(message["executable"])' <"$logs/build.json" | sort -u >"$logs/objects"
 }
 
-# The crash test is in the suite with a few kills; here it is left to its own step with all fifty.
+# The crash test is in the suite with a few kills; here it is left to its own step with all fifty. The drills stop servers and fill
+# disks of their own, and watch the time: they too have a step for themselves.
 suite() {
     local engine=$1; shift
     # Tests wait for servers and clocks more than they compute.
-    RUST_TEST_THREADS=$((2 * $(nproc))) GUILDHALL_TEST_ENGINE=$engine covered timeout -k 10 1500 cargo test "${selection[@]}" --no-fail-fast "$@" -- --skip crash::
+    RUST_TEST_THREADS=$((2 * $(nproc))) GUILDHALL_TEST_ENGINE=$engine covered timeout -k 10 1500 cargo test "${selection[@]}" --no-fail-fast "$@" -- --skip crash:: --skip drills_
 }
 
 crash() { GUILDHALL_TEST_CRASHES=50 GUILDHALL_TEST_ENGINE=$1 covered timeout -k 10 900 cargo test "${selection[@]}" --test it -- --nocapture crash::; }
+
+drills() { GUILDHALL_TEST_ENGINE=sqlite covered timeout -k 10 300 cargo test "${selection[@]}" --test it -- --nocapture drills_; }
 
 coverage() {
     # shellcheck disable=SC2046 # a list of paths
@@ -140,6 +143,7 @@ step suite-sqlite suite sqlite
 if [ "$part" = all ]; then
     for engine in postgres mysql; do step suite-$engine suite $engine --lib --bins --tests; done
     for engine in sqlite postgres mysql; do step crash-$engine crash $engine; done
+    step drills drills
     step schemathesis covered scripts/schemathesis.sh
     step tour covered scripts/tour.sh
     step clients covered scripts/clients.sh

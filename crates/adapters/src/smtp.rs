@@ -1,18 +1,31 @@
 //! Mail through an SMTP server (RFC 5321), by lettre.
 
+mod line;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use kernel::{Error, Result};
+use lettre::Message;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use platform::config::Secret;
 use platform::mail::{Mail, Mailer};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_rustls::TlsConnector;
+
+use self::line::Line;
+
+/// For the end of a conversation that has succeeded.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How the connection to the server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -76,33 +89,70 @@ impl SmtpConfig {
     }
 }
 
-/// Keeps a small pool of connections to one server.
+/// One connection for each mail, as with webhooks: nothing is left of a server in a bad mood.
 pub struct SmtpMailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    tls: SmtpTls,
+    credentials: Option<Credentials>,
     from: Mailbox,
     timeout: Duration,
+}
+
+/// Why a mail did not leave.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Smtp(#[from] smtp::Error),
+    #[error(transparent)]
+    Line(#[from] std::io::Error),
 }
 
 impl SmtpMailer {
     /// Opens no connection yet.
     pub fn new(config: &SmtpConfig) -> Result<Self> {
-        let host = config.host.as_deref().ok_or_else(|| Error::internal("mail.smtp.host is not set"))?;
-        let tls = || TlsParameters::new(host.to_owned()).map_err(Error::internal);
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(config.port);
-        builder = match config.tls {
-            SmtpTls::Starttls => builder.tls(Tls::Required(tls()?)),
-            SmtpTls::Tls => builder.tls(Tls::Wrapper(tls()?)),
-            SmtpTls::None => builder.tls(Tls::None),
-        };
-        if let (Some(username), Some(password)) = (&config.username, &config.password) {
-            builder = builder.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
+        let host = config.host.clone().ok_or_else(|| Error::internal("mail.smtp.host is not set"))?;
+        if config.tls != SmtpTls::None {
+            TlsParameters::new(host.clone()).map_err(Error::internal)?;
         }
-        let timeout = Duration::from_secs(config.timeout_seconds);
+        let credentials = match (&config.username, &config.password) {
+            (Some(username), Some(password)) => Some(Credentials::new(username.clone(), password.expose().to_owned())),
+            _ => None,
+        };
         Ok(Self {
-            transport: builder.timeout(Some(timeout)).build(),
+            host,
+            port: config.port,
+            tls: config.tls,
+            credentials,
             from: config.from.parse().map_err(Error::internal)?,
-            timeout,
+            timeout: Duration::from_secs(config.timeout_seconds),
         })
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
+        let (stream, peer) = line::connect(&self.host, self.port, self.timeout).await?;
+        let hello = ClientId::default();
+        let stream: Box<dyn AsyncTokioStream> = if self.tls == SmtpTls::Tls {
+            let name = ServerName::try_from(self.host.clone()).map_err(std::io::Error::other)?;
+            Box::new(Line::new(TlsConnector::from(tls_config()?).connect(name, stream).await?, peer))
+        } else {
+            Box::new(Line::new(stream, peer))
+        };
+        let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await?;
+        if self.tls == SmtpTls::Starttls {
+            connection.starttls(TlsParameters::new(self.host.clone())?, &hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Until the server has taken the mail.
+    async fn deliver(&self, message: &Message) -> Result<AsyncSmtpConnection, Failure> {
+        let mut connection = self.connect().await?;
+        connection.send(message.envelope(), &message.formatted()).await?;
+        Ok(connection)
     }
 
     fn message(&self, mail: &Mail) -> Result<Message> {
@@ -166,7 +216,7 @@ fn encoded_words(text: &str) -> String {
 }
 
 /// RFC 4954: the server wants other credentials or TLS. That is the operator's to mend, and no mail should be lost over it.
-fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+fn is_about_us(error: &smtp::Error) -> bool {
     let code = error.status().map_or(0, u16::from);
     matches!(code, 500 | 502 | 503 | 504 | 521 | 530 | 534 | 535 | 538)
 }
@@ -174,16 +224,30 @@ fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<()> {
-        let sending = self.transport.send(self.message(mail)?);
-        // lettre's time-out bounds single steps; a server that drips answers could go on for ever.
-        match tokio::time::timeout(self.timeout, sending).await {
-            Ok(Ok(_)) => Ok(()),
+        let message = self.message(mail)?;
+        // Nothing in there has a time limit of its own, and a server that drips answers could go on for ever.
+        match tokio::time::timeout(self.timeout, self.deliver(&message)).await {
+            Ok(Ok(mut connection)) => {
+                // The mail is taken, whatever becomes of the farewell.
+                let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
+                Ok(())
+            }
             // A 5xx answer about this mail will not become better by repetition.
-            Ok(Err(error)) if error.is_permanent() && !is_about_us(&error) => {
+            Ok(Err(Failure::Smtp(error))) if error.is_permanent() && !is_about_us(&error) => {
                 Err(Error::invalid_field("/to", "refused", "the mail server refused the mail").with_cause(error))
             }
             Ok(Err(error)) => Err(Error::unavailable(Duration::from_secs(30)).with_cause(error)),
             Err(elapsed) => Err(Error::unavailable(Duration::from_secs(30)).with_cause(elapsed)),
         }
     }
+}
+
+/// For TLS from the first byte; with STARTTLS lettre makes the same one.
+fn tls_config() -> std::io::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(std::io::Error::other)?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }

@@ -248,3 +248,32 @@ fn the_config_is_checked() {
     };
     assert_eq!(bad.validate().len(), 3);
 }
+
+/// The line has no end, so whatever waits for one must stop by itself, long before the time limit.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
+async fn a_server_that_does_not_stop_talking_is_hung_up_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let said = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&said);
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        while stream.write_all(&[b'2'; 65_536]).await.is_ok() {
+            *count.lock().expect("lock") += 65_536;
+        }
+    });
+    let config = SmtpConfig {
+        host: Some("127.0.0.1".into()),
+        port,
+        tls: SmtpTls::None,
+        timeout_seconds: 20,
+        ..SmtpConfig::default()
+    };
+    let begun = Instant::now();
+    let error = mailer(&config).send(&mail()).await.expect_err("nonsense");
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // What was heard, and what lay in buffers on the way.
+    assert!(*said.lock().expect("lock") < 32 << 20, "{said:?}");
+}

@@ -191,6 +191,17 @@ impl Error {
             )
         }
     }
+    /// 503 of its own code: people can wait for the operator to make room, and whoever watches the answers knows what to do.
+    pub fn storage_full() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(30)),
+            ..Self::new(
+                ErrorKind::Unavailable,
+                "service.storage_full",
+                "The server has no room left to store this, and nothing was changed; reading still works.",
+            )
+        }
+    }
     /// 500: the caller learns nothing but the request id; the cause is logged once at the boundary.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self {

@@ -6,6 +6,7 @@
 mod clock;
 mod db;
 pub mod fakes;
+pub mod fuzz;
 pub mod oidc;
 mod server;
 mod store;

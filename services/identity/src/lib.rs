@@ -16,6 +16,8 @@
 mod api;
 mod config;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[expect(
     unused_qualifications,
     reason = "the path macro of utoipa names parameter types by a longer path than it needs"

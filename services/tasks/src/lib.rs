@@ -19,6 +19,8 @@ mod command;
 mod config;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 mod jobs;
 mod model;

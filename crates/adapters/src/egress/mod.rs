@@ -9,6 +9,8 @@
 mod addresses;
 mod client;
 mod config;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod target;
 
 use std::net::IpAddr;

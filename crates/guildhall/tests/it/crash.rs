@@ -99,6 +99,40 @@ pub async fn announced(client: &Client, workspace: &str, wanted: usize) -> BTree
     counts
 }
 
+/// Every acknowledged task exists, numbers have no gap, and each task has one notification and one event. How many there are.
+pub async fn account_for(owner: &Client, assignee: &Client, workspace: &str, project: &str, acknowledged: &[String]) -> usize {
+    let mut tasks = BTreeMap::new();
+    for task in all_items(owner, &format!("/v1/projects/{project}/tasks?limit=200")).await {
+        assert!(
+            tasks.insert(task["id"].as_str().expect("an id").to_owned(), task).is_none(),
+            "a task is listed twice"
+        );
+    }
+    for id in acknowledged {
+        assert!(tasks.contains_key(id), "acknowledged task {id} is lost");
+    }
+    // Numbers without gaps: 1..=n, each once, killed or not.
+    let mut numbers: Vec<i64> = tasks.values().map(|task| task["number"].as_i64().expect("a number")).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=i64::try_from(tasks.len()).expect("small")).collect::<Vec<_>>());
+
+    let notified = eventually("all notifications", || async {
+        let items = all_items(assignee, "/v1/notifications?limit=200").await;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for item in items.iter().filter(|item| item["kind"] == "task.assigned") {
+            *counts.entry(item["task_id"].as_str().expect("a task").to_owned()).or_insert(0) += 1;
+        }
+        (counts.len() >= tasks.len()).then_some(counts)
+    })
+    .await;
+    let events = announced(owner, workspace, tasks.len()).await;
+    for id in tasks.keys() {
+        assert_eq!(notified.get(id), Some(&1), "notifications of task {id}");
+        assert_eq!(events.get(id), Some(&1), "events of task {id}");
+    }
+    tasks.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let crashes: usize = std::env::var("GUILDHALL_TEST_CRASHES")
@@ -148,41 +182,8 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         "only {} tasks in {crashes} rounds",
         acknowledged.len()
     );
-    let mut tasks = BTreeMap::new();
-    for task in all_items(&owner, &format!("/v1/projects/{project}/tasks?limit=200")).await {
-        assert!(
-            tasks.insert(task["id"].as_str().expect("an id").to_owned(), task).is_none(),
-            "a task is listed twice"
-        );
-    }
-    for id in &acknowledged {
-        assert!(tasks.contains_key(id), "acknowledged task {id} is lost");
-    }
-    // Numbers without gaps: 1..=n, each once, killed or not.
-    let mut numbers: Vec<i64> = tasks.values().map(|task| task["number"].as_i64().expect("a number")).collect();
-    numbers.sort_unstable();
-    assert_eq!(numbers, (1..=i64::try_from(tasks.len()).expect("small")).collect::<Vec<_>>());
-
-    let notified = eventually("all notifications", || async {
-        let items = all_items(&assignee, "/v1/notifications?limit=200").await;
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for item in items.iter().filter(|item| item["kind"] == "task.assigned") {
-            *counts.entry(item["task_id"].as_str().expect("a task").to_owned()).or_insert(0) += 1;
-        }
-        (counts.len() >= tasks.len()).then_some(counts)
-    })
-    .await;
-    let events = announced(&owner, &workspace, tasks.len()).await;
-    for id in tasks.keys() {
-        assert_eq!(notified.get(id), Some(&1), "notifications of task {id}");
-        assert_eq!(events.get(id), Some(&1), "events of task {id}");
-    }
-    println!(
-        "{} crashes, {} acknowledged, {} tasks in all",
-        crashes,
-        acknowledged.len(),
-        tasks.len()
-    );
+    let tasks = account_for(&owner, &assignee, &workspace, &project, &acknowledged).await;
+    println!("{} crashes, {} acknowledged, {} tasks in all", crashes, acknowledged.len(), tasks);
     server.kill();
     let report = crate::backup::json_of(&crate::backup::run_on(&database, &["verify", "--json"]), 0);
     assert_eq!(report["broken"], 0, "{report:#}");

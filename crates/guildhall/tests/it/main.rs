@@ -13,14 +13,21 @@ mod audit;
 mod backup;
 mod backup_drill;
 mod binary;
+mod clocks;
 mod collector;
 mod crash;
+mod drills_database;
+#[cfg(target_os = "linux")]
+mod drills_disk;
+#[cfg(target_os = "linux")]
+mod drills_receivers;
 mod events_flow;
 mod export;
 mod flags;
 mod identity_accounts;
 mod identity_modes;
 mod identity_security;
+mod load;
 mod matrix;
 mod mcp;
 mod notifications_events;

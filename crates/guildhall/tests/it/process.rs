@@ -9,7 +9,10 @@ use crate::support::Client;
 
 /// A command line of the binary under test, without the variables of the test run.
 pub fn guildhall() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_guildhall"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_guildhall")))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GUILDHALL_")) {
         command.env_remove(name);
     }
@@ -40,7 +43,12 @@ impl Server {
 
     /// On a data folder, and on the database of a URL.
     pub fn start_at(data_dir: &std::path::Path, url: Option<&str>, port: u16, adjust: impl FnOnce(&mut Command)) -> Self {
-        let mut command = guildhall();
+        Self::start_as(guildhall(), data_dir, url, port, adjust)
+    }
+
+    /// By a command that becomes the binary, such as one that enters a namespace.
+    pub fn start_as(command: Command, data_dir: &std::path::Path, url: Option<&str>, port: u16, adjust: impl FnOnce(&mut Command)) -> Self {
+        let mut command = without_settings(command);
         command
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}"), "--metrics-listen", "off"])
@@ -83,6 +91,11 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the server did not become ready within 30 s");
+    }
+
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGTERM, and how the process ended.

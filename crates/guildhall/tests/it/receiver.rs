@@ -24,6 +24,8 @@ pub enum Manner {
     Babbles,
     /// Begins an answer and never ends it.
     Drips,
+    /// Answers as much and as fast as it can, without an end.
+    Floods,
     /// Sends on to somewhere else.
     Redirects,
 }
@@ -125,6 +127,10 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Heard>>>, way: Arc<Mute
             while stream.write_all(b".").await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+        }
+        Manner::Floods => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx-flood: ").await;
+            while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
         }
         Manner::Redirects => {
             let _ = stream

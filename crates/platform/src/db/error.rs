@@ -72,6 +72,9 @@ pub enum DbError {
     /// The server cannot be reached; heals by itself.
     #[error("database is down: {0}")]
     Down(String),
+    /// There is no room to store anything: nothing was written, and reading goes on. Heals when room is made.
+    #[error("no room left: {0}")]
+    Full(String),
     /// The engine refuses a value: a NUL character in text, text too long for its column, a number out of range.
     /// Input is checked long before; this is the last line, and no fault of the server.
     #[error("value cannot be stored: {0}")]
@@ -110,6 +113,7 @@ impl DbError {
             Self::Contention(_) => "contention",
             Self::Timeout => "timeout",
             Self::Down(_) => "down",
+            Self::Full(_) => "full",
             Self::Unstorable(_) => "unstorable",
             Self::Decode { .. } => "decode",
             Self::Other(_) => "other",
@@ -122,6 +126,7 @@ impl DbError {
         match self {
             Self::Contention(text) => Self::Contention(text.clone()),
             Self::Down(text) => Self::Down(text.clone()),
+            Self::Full(text) => Self::Full(text.clone()),
             Self::Timeout => Self::Timeout,
             other => Self::Other(other.to_string()),
         }
@@ -146,6 +151,7 @@ impl From<DbError> for Error {
                 "A request with this Idempotency-Key is still being processed.",
             ),
             DbError::Contention(_) | DbError::Down(_) => Self::unavailable(std::time::Duration::from_secs(2)).with_cause(error),
+            DbError::Full(_) => Self::storage_full().with_cause(error),
             DbError::Timeout => Self::unavailable(std::time::Duration::from_secs(5)).with_cause(error),
             DbError::Unstorable(_) => Self::invalid_field("", "not_storable", "holds a value that cannot be stored").with_cause(error),
             DbError::ForeignKey => Self::conflict(

@@ -221,6 +221,9 @@ impl Mysql {
                     // Lock wait timeout, deadlock, record changed since the snapshot, XA deadlock, table definition changed.
                     1205 | 1213 | 1020 | 1614 | 1412 => DbError::Contention(message()),
                     1317 | 1969 | 3024 => DbError::Timeout,
+                    // Disk full, table full, and a file that could not be written because of errno 28 (ENOSPC).
+                    1021 | 1114 => DbError::Full(message()),
+                    3 | 1026 if error.message.contains("28") => DbError::Full(message()),
                     1264 | 1366 | 1406 | 3988 => DbError::Unstorable(message()),
                     // Too many connections, shutting down, refused, read-only, killed; nothing the caller could mend.
                     1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1130 | 1203 | 1290 | 1927 | 3169 | 1077..=1081 | 1152..=1161 | 1184 => {

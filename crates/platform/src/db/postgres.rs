@@ -318,6 +318,7 @@ impl Postgres {
             "23503" => DbError::ForeignKey,
             "40001" | "40P01" | "55P03" => DbError::Contention(message()),
             "57014" => DbError::Timeout,
+            "53100" => DbError::Full(message()),
             "22021" | "22P05" | "22001" | "22003" => DbError::Unstorable(message()),
             // Shutting down, starting, too many connections, refused; nothing the caller could mend.
             "57P01" | "57P02" | "57P03" | "25P03" | "53300" | "3D000" | "28000" | "28P01" => DbError::Down(message()),

@@ -368,10 +368,9 @@ pub(super) fn classify(error: rusqlite::Error, schema: &Schema) -> DbError {
         (rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked, _) => DbError::Contention(message),
         (rusqlite::ErrorCode::OperationInterrupted, _) => DbError::Timeout,
         (rusqlite::ErrorCode::TooBig, _) => DbError::Unstorable(message),
-        // A full disk is freed, a lost mount comes back: worth another try later.
-        (rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::SystemIoFailure, _) => {
-            DbError::Down(message)
-        }
+        (rusqlite::ErrorCode::DiskFull, _) => DbError::Full(message),
+        // A lost mount comes back: worth another try later.
+        (rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::SystemIoFailure, _) => DbError::Down(message),
         _ => DbError::Other(message),
     }
 }

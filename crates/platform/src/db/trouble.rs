@@ -25,11 +25,11 @@ impl Trouble {
 }
 
 impl Db {
-    /// Logs what background work could not do and will try again. While the database is away this is one warning in half a
+    /// Logs what background work could not do and will try again. While the database is away or full this is one warning in half a
     /// minute for each service, and the rest at debug level; any other error is always a warning.
     pub fn trouble(&self, what: &'static str, error: &DbError) {
         let service = self.service();
-        if !matches!(error, DbError::Down(_)) || self.inner.trouble.due(Instant::now()) {
+        if !matches!(error, DbError::Down(_) | DbError::Full(_)) || self.inner.trouble.due(Instant::now()) {
             tracing::warn!(service, %error, "{what}; trying again");
         } else {
             tracing::debug!(service, %error, "{what}; trying again");

@@ -1,6 +1,6 @@
 //! Claims ready items, runs them under a lease, and repeats what failed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::store::{self, Claimed};
 use super::{DueHandler, DueItem, Sweep};
@@ -39,7 +40,8 @@ pub struct DueConfig {
     pub poll: HumanDuration,
     /// How long one run may take.
     pub timeout: HumanDuration,
-    /// Runs before an item is given up; it stays in the table, with its last error.
+    /// Runs before an item is given up; it stays in the table, with its last error. As many as make about ten hours with these pauses, so
+    /// that no mail is lost while a mail server is away for a day's work.
     pub max_attempts: u32,
     /// Pause after the first failure; doubles with every further one.
     pub backoff: HumanDuration,
@@ -53,7 +55,7 @@ impl Default for DueConfig {
             concurrency: 8,
             poll: HumanDuration::from_secs(1),
             timeout: HumanDuration::from_mins(1),
-            max_attempts: 10,
+            max_attempts: 24,
             backoff: HumanDuration::from_secs(2),
             backoff_max: HumanDuration::from_hours(1),
         }
@@ -119,20 +121,28 @@ impl DueRunner {
 
     async fn run(&self, stopping: CancellationToken) {
         let mut running = FuturesUnordered::new();
+        let mut busy = HashSet::new();
         let concurrency = self.config.concurrency as usize;
         while !stopping.is_cancelled() {
             let free = concurrency.saturating_sub(running.len());
-            let claimed = self.claim(free).await.unwrap_or_else(|error| {
+            let claimed = self.claim(free, &busy).await.unwrap_or_else(|error| {
                 self.db.trouble("due work cannot be read", &error);
                 Vec::new()
             });
             // A full claim says that more may wait.
             let more = free > 0 && claimed.len() == free;
-            running.extend(claimed.into_iter().map(|claimed| self.run_one(claimed)));
+            busy.extend(claimed.iter().map(|claimed| claimed.item.id));
+            running.extend(claimed.into_iter().map(|claimed| async move {
+                let id = claimed.item.id;
+                self.run_one(claimed).await;
+                id
+            }));
             let pause = self.config.poll.get().mul_f64(rand::rng().random_range(0.8..=1.2));
             tokio::select! {
                 () = stopping.cancelled() => break,
-                Some(()) = running.next() => {}
+                Some(done) = running.next() => {
+                    busy.remove(&done);
+                }
                 () = self.db.due_wake().notified(), if !more => {}
                 () = tokio::time::sleep(pause) => self.measure().await,
             }
@@ -145,7 +155,7 @@ impl DueRunner {
     pub async fn run_ready(&self) -> Result<usize> {
         let mut count = 0;
         loop {
-            let claimed = self.claim(self.config.concurrency as usize).await?;
+            let claimed = self.claim(self.config.concurrency as usize, &HashSet::new()).await?;
             if claimed.is_empty() {
                 return Ok(count);
             }
@@ -156,14 +166,14 @@ impl DueRunner {
         }
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, DbError> {
+    async fn claim(&self, limit: usize, running: &HashSet<Uuid>) -> Result<Vec<Claimed>, DbError> {
         if limit == 0 || self.kinds.is_empty() {
             return Ok(Vec::new());
         }
         let token = uuid_v7(&*self.clock);
         let caller = Caller::system(&*self.clock, format!("due-{token}"));
         let lease = self.config.timeout.get() + LEASE_MARGIN;
-        store::claim(&self.db, &caller, &self.kinds, limit as u64, token, lease).await
+        store::claim(&self.db, &caller, &self.kinds, limit, token, lease, running).await
     }
 
     async fn run_one(&self, claimed: Claimed) {
@@ -261,4 +271,17 @@ pub fn spawn_sweep(lifecycle: &Lifecycle, sweep: Arc<dyn Sweep>) {
             pause = sweep.every().mul_f64(rand::rng().random_range(0.9..=1.1));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_outlives_a_peer_that_is_away_for_a_working_day() {
+        let config = DueConfig::default();
+        let pauses = (1..config.max_attempts).map(|attempt| backoff(config.backoff.get(), config.backoff_max.get(), attempt));
+        let total: Duration = pauses.sum();
+        assert!((6..=16).contains(&(total.as_secs() / 3_600)), "{total:?}");
+    }
 }

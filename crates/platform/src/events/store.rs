@@ -366,13 +366,19 @@ pub(super) fn delete_inbox(before: Timestamp) -> DeleteStatement {
 const LEASE: &str = "relay";
 const NOT_OURS: Guard = Guard::conflict("relay.lease_held", "Another replica relays.");
 
+/// Replicas whose clocks differ by less still agree on who holds a lease.
+const CLOCK_SLIP: Duration = Duration::from_secs(3_600);
+
 /// Takes or renews the lease; `false` when another replica holds it. `force`: SQLite has one process only, so what a
 /// killed one left behind need not be waited for.
 pub(super) async fn take_lease(db: &Db, caller: &Caller, holder: Uuid, lease: Duration, force: bool) -> Result<bool, DbError> {
     let expires = caller.now.plus(lease).as_micros();
+    // No lease reaches so far: it was taken by a clock that has been set back since, and waiting for it could take days.
+    let beyond = caller.now.plus(lease + CLOCK_SLIP).as_micros();
     let mut free = Condition::any()
         .add(Expr::col(RelayLeases::Holder).eq(holder))
-        .add(Expr::col(RelayLeases::ExpiresAt).lt(caller.now.as_micros()));
+        .add(Expr::col(RelayLeases::ExpiresAt).lt(caller.now.as_micros()))
+        .add(Expr::col(RelayLeases::ExpiresAt).gt(beyond));
     if force {
         free = free.add(Expr::col(RelayLeases::Name).eq(LEASE));
     }

@@ -226,10 +226,11 @@ impl Authenticator {
         if exact && in_time { Ok(claims) } else { Err(invalid()) }
     }
 
-    /// `None` also once the whole set is too old to be believed.
+    /// `None` also once the whole set is too old to be believed, or was fetched by a clock that has been set back since.
     fn key(&self, kid: &str) -> Option<PinnedKey> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let believed = self.clock.now().since(keys.fetched) < JWKS_CACHE;
+        let now = self.clock.now();
+        let believed = now >= keys.fetched && now.since(keys.fetched) < JWKS_CACHE;
         believed.then(|| keys.by_id.get(kid).cloned()).flatten()
     }
 

@@ -304,3 +304,20 @@ async fn a_scheduled_mail_is_sent_once() {
     assert_eq!(runner.run_ready().await.expect("runs"), 1, "same message id, one mail");
     assert_eq!(*postbox.sent.lock().expect("lock"), [mail]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_set_forward_runs_nothing_twice() {
+    let bench = Bench::new().await;
+    bench.worker.hang.store(true, std::sync::atomic::Ordering::SeqCst);
+    let lifecycle = Lifecycle::new();
+    Arc::clone(&bench.runner).start(&lifecycle);
+    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
+    eventually("the run", async || bench.worker.ran().len() == 1).await;
+    // The lease has long ended by this clock, but whoever holds it is still at work.
+    bench.clock.advance(Duration::from_secs(24 * 3_600));
+    schedule(&bench.db, &bench.clock, None, 2, Duration::ZERO).await;
+    eventually("the next run", async || bench.worker.ran().len() >= 2).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(bench.worker.ran(), [(1, 1), (2, 1)]);
+    lifecycle.stop("test");
+}

@@ -11,7 +11,7 @@ use platform::due::Sweep;
 use platform::events::store::insert_outbox;
 use platform::events::{EventsConfig, RetentionSweep, requeue_parked};
 use sea_query::{Alias, Query};
-use testkit::TestDb;
+use testkit::{FixedClock, TestDb};
 
 use crate::support::{Recorder, Running, SCHEMA, caller, count, emit, eventually, quick, subject};
 
@@ -225,6 +225,21 @@ async fn replicas_take_over_and_never_relay_side_by_side() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_of_a_clock_that_was_set_back_holds_nobody_up() {
+    let db = TestDb::new(SCHEMA).await;
+    let recorder = Recorder::new("recorder", &db);
+    let ahead = FixedClock::at(SystemClock.now().plus(Duration::from_secs(48 * 3_600)));
+    let first = Running::start_at(&db, &[&recorder], quick(), Arc::new(ahead));
+    eventually("the first leads", async || count(&db, "relay_leases").await == 1).await;
+    first.kill();
+    let second = Running::start(&db, &[&recorder], quick());
+    emit(&db, subject(), 0).await;
+    eventually("delivered", async || count(&db, "outbox").await == 0).await;
+    assert_eq!(recorder.calls(), 1);
+    second.stop().await;
+}
+
 #[tokio::test]
 async fn retention_forgets_old_inbox_rows_and_keeps_young_ones() {
     let db = TestDb::new(SCHEMA).await;
@@ -233,7 +248,7 @@ async fn retention_forgets_old_inbox_rows_and_keeps_young_ones() {
     let running = Running::start(&db, &[&recorder], quick());
     eventually("delivered", async || count(&db, "inbox").await == 1).await;
     running.stop().await;
-    let clock = testkit::FixedClock::at(SystemClock.now());
+    let clock = FixedClock::at(SystemClock.now());
     let sweep = RetentionSweep::new(db.db(), Arc::new(clock.clone()), EventsConfig::default());
     sweep.run().await.expect("sweeps");
     assert_eq!(count(&db, "inbox").await, 1);

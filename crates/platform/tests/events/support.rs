@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use contracts::tasks::events::TaskSettingsChanged;
 use contracts::{Envelope, EventPayload};
 use kernel::ids::{EntityId, WorkspaceId};
+use kernel::time::SharedClock;
 use kernel::{Clock, Error, Result, SystemClock};
 use platform::Caller;
 use platform::config::HumanDuration;
@@ -191,10 +192,13 @@ pub struct Running {
 }
 
 impl Running {
-    #[expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
     pub fn start(db: &Db, consumers: &[&Arc<Recorder>], config: EventsConfig) -> Self {
+        Self::start_at(db, consumers, config, Arc::new(SystemClock))
+    }
+    #[expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
+    pub fn start_at(db: &Db, consumers: &[&Arc<Recorder>], config: EventsConfig, clock: SharedClock) -> Self {
         let consumers = consumers.iter().map(|consumer| Arc::clone(consumer) as Arc<dyn Consumer>).collect();
-        let relay = Relay::new(db.clone(), Arc::new(SystemClock), consumers, config);
+        let relay = Relay::new(db.clone(), clock, consumers, config);
         let stop = CancellationToken::new();
         let (own, token) = (Arc::clone(&relay), stop.clone());
         let task = tokio::spawn(async move { own.run(token).await });

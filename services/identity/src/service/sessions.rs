@@ -97,6 +97,8 @@ impl IdentityService {
                 .await?
                 .filter(User::is_active)
                 .ok_or_else(invalid)?;
+            // The session's own time never goes back, whichever clock it was written by. The access token has the time of this
+            // one: with that of a clock that was ahead it would be refused until it has come.
             let now = caller.now.max(presented.session.rotated_at);
             match judge_refresh(&presented.session, presented.generation, now, self.config.grace()) {
                 RefreshVerdict::Dead => {
@@ -109,10 +111,10 @@ impl IdentityService {
                 }
                 RefreshVerdict::Repeat => {
                     let successor = self.keyring.refresh_successor(token);
-                    return self.finish_sign_in(user, presented.session, successor, now).await;
+                    return self.finish_sign_in(user, presented.session, successor, caller.now).await;
                 }
                 RefreshVerdict::Rotate => match self.rotate(&caller, presented.session, token, now).await {
-                    Ok((session, successor)) => return self.finish_sign_in(user, session, successor, now).await,
+                    Ok((session, successor)) => return self.finish_sign_in(user, session, successor, caller.now).await,
                     Err(DbError::Guard(guard)) if guard == MOVED => {}
                     Err(error) if error.is_unique() => {}
                     Err(error) => return Err(error.into()),

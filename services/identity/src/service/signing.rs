@@ -109,7 +109,8 @@ impl IdentityService {
 
     fn cached_keys(&self, now: Timestamp) -> Option<Arc<KeySet>> {
         let cache = self.signer.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.as_ref().filter(|keys| now.since(keys.read_at) < CACHE_TTL).cloned()
+        let fresh = |keys: &&Arc<KeySet>| now >= keys.read_at && now.since(keys.read_at) < CACHE_TTL;
+        cache.as_ref().filter(fresh).cloned()
     }
 
     #[cfg(test)]
