@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export GUILDHALL_TEST_BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug/guildhall
 
-.PHONY: help run test check fmt lint fuzz coverage openapi docs clients newman backends-up backends-down clean
+.PHONY: help run bench test check fmt lint fuzz coverage openapi docs clients newman backends-up backends-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -10,6 +10,9 @@ help: ## list the targets
 run: ## build and start everything on embedded SQLite, with ./data as its folder
 	$(CARGO) build --release --locked --package guildhall
 	$(or $(CARGO_TARGET_DIR),target)/release/guildhall serve --data-dir ./data
+
+bench: ## measure a release build beside an empty handler and the bare drivers; result in bench/results
+	scripts/bench.sh
 
 check: ## the fast inner loop: format, clippy, unit tests and the suite on SQLite
 	$(CARGO) fmt --all --check

@@ -7,13 +7,13 @@
 #   scripts/backends.sh signal NAME SIGNAL  to one of them, and wait for its end unless it is only paused (STOP, CONT)
 #   scripts/backends.sh start NAME          start it again, with its data, at the same address
 #
-# NAME is postgres, mariadb or redis; named ones are started whatever the environment says. With
-# GUILDHALL_TEST_BACKENDS_DURABLE=1 what is committed survives the end of the server.
+# NAME is postgres, mariadb or redis; named ones are started whatever the environment says.
 #
 # Data, logs and pid files live in $GUILDHALL_TEST_BACKENDS_DIR (default .local/backends, or a folder in
 # /var/tmp when the servers' account cannot reach the clone); ports are free ones on 127.0.0.1. A
 # server whose URL is already in the environment is used as it is. PostgreSQL and MariaDB speak TLS
-# with a certificate of a CA made here (GUILDHALL_TEST_CA_FILE).
+# with a certificate of a CA made here (GUILDHALL_TEST_CA_FILE). With GUILDHALL_TEST_BACKENDS_DURABLE set a commit is on the disk
+# when it is answered, as in production; without it the tests are faster.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -26,8 +26,8 @@ if [ -z "$dir" ]; then
     fi
 fi
 env_file=$dir/env
-password=guildhall
 durable=${GUILDHALL_TEST_BACKENDS_DURABLE:-}
+password=guildhall
 names=()
 
 say() { printf 'backends: %s\n' "$*" >&2; }
@@ -163,10 +163,6 @@ listen_addresses = '127.0.0.1'
 port = $port
 unix_socket_directories = ''
 max_connections = 300
-# Nothing here survives the machine: that would only cost time.
-fsync = off
-full_page_writes = off
-synchronous_commit = $([ -n "$durable" ] && echo on || echo off)
 shared_buffers = 128MB
 ssl = on
 ssl_cert_file = '$dir/tls/server.pem'
@@ -175,6 +171,8 @@ wal_level = minimal
 max_wal_senders = 0
 autovacuum_naptime = 20s
 CONF
+    # The tests kill our server, never this one: its durability would only cost time.
+    [ -n "$durable" ] || printf '%s = off\n' fsync full_page_writes synchronous_commit >>"$data/postgresql.conf"
     # as_server is a function and setsid wants a program, hence the two spellings.
     if [ "$(id -u)" = 0 ]; then
         start postgres setpriv --reuid="$account" --regid="$(id -g "$account")" --clear-groups "$bin/postgres" -D "$data"
@@ -196,9 +194,11 @@ up_mariadb() {
 CREATE USER IF NOT EXISTS 'guildhall'@'%' IDENTIFIED BY '$password';
 GRANT ALL PRIVILEGES ON *.* TO 'guildhall'@'%' WITH GRANT OPTION;
 SQL
+    local quick=(--innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync --skip-innodb-doublewrite)
+    [ -z "$durable" ] || quick=(--innodb-flush-log-at-trx-commit=1)
     start mariadb "$server" --no-defaults --user="$account" --datadir="$data" --bind-address=127.0.0.1 --port="$port" \
         --socket="$data/server.sock" --pid-file="$data/server.pid" --init-file="$dir/mariadb-init.sql" \
-        --max-connections=300 --innodb-flush-log-at-trx-commit="$([ -n "$durable" ] && echo 2 || echo 0)" --innodb-flush-method=nosync --skip-innodb-doublewrite --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
+        --max-connections=300 "${quick[@]}" --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
         --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/mariadb.key"
     ready mariadb
     echo "export GUILDHALL_TEST_MYSQL_URL=mysql://guildhall:$password@127.0.0.1:$port/mysql" >>"$env_file"

@@ -335,8 +335,8 @@ impl App {
         }
     }
 
-    /// Serves the API (or, without `with_api`, only health) until the process stops.
-    pub fn spawn_http(&self, listener: TcpListener, lifecycle: &Lifecycle, with_api: bool) {
+    /// Every route behind the rules for all of them; without `with_api` only health.
+    pub fn router(&self, lifecycle: &Lifecycle, with_api: bool) -> Router {
         let document = self.openapi();
         let edge = Edge::new(
             self.config.http.clone(),
@@ -344,11 +344,16 @@ impl App {
             self.authenticator.clone(),
             ScopeTable::of(&document),
         );
-        let router = if with_api {
+        if with_api {
             http::stack(self.routes(lifecycle, &document, &edge), &edge)
         } else {
             http::stack(self.health(lifecycle), &edge)
-        };
+        }
+    }
+
+    /// Serves the API (or, without `with_api`, only health) until the process stops.
+    pub fn spawn_http(&self, listener: TcpListener, lifecycle: &Lifecycle, with_api: bool) {
+        let router = self.router(lifecycle, with_api);
         lifecycle.spawn("sessions", self.authenticator.clone().follow(self.toolkit.signals.clone()));
         let (stop, signals) = (lifecycle.stopping(), self.toolkit.signals.clone());
         lifecycle.spawn("streams", async move {

@@ -9,7 +9,7 @@ use tracing::{Instrument as _, Span};
 
 use super::idempotency::{self, Stored};
 use super::unit::{Check, Compiled, Output, Reply, Step, Then, Unit, Work};
-use super::{Backend, Db, DbError};
+use super::{Backend, Db, DbError, record};
 use crate::trace;
 
 /// Deadlocks and busy locks are over within milliseconds; who lost this often is better told.
@@ -141,6 +141,7 @@ impl Db {
     async fn detached(&self, steps: Vec<Step>, then: Option<Then>, wake: Arc<Wake>, span: Span) -> Result<Output, DbError> {
         let db = self.clone();
         trace::statements(&span, steps.iter().map(|step| step.sql.text.as_str()));
+        let then = record::sent_unit(self.service(), &steps, then);
         let within = span.clone();
         let work = Work {
             steps: Arc::new(steps),

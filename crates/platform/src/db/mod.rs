@@ -46,7 +46,7 @@ pub use count::count_statements;
 pub use error::{DbError, Guard, UniqueRule};
 pub(crate) use idempotency::StoredReply;
 pub use migrate::{Migration, MigrationReport, Schema};
-pub use record::{Recorded, record_statements};
+pub use record::{Recorded, Sent, record_sent, record_statements};
 pub use row::{FromColumn, FromRow, Row};
 pub use statement::Statement;
 pub use unit::{Output, Reply, Slot, Unit};
@@ -186,6 +186,7 @@ impl Db {
     async fn select<T: FromRow>(&self, select: SelectStatement) -> Result<Vec<T>, DbError> {
         self.count(1);
         let sql = Statement::from(select).build(self.engine());
+        record::sent_read(self.service(), &sql);
         let span = crate::trace::read(self.service(), self.engine());
         crate::trace::statements(&span, std::iter::once(sql.text.as_str()));
         let found = self.query(sql, collector::<T>).instrument(span.clone()).await;
