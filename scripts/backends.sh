@@ -298,5 +298,5 @@ case "${1:-}" in
     start) again "$2" ;;
     down) down ;;
     env) [ -f "$env_file" ] || die "not running: scripts/backends.sh up"; cat "$env_file" ;;
-    *) sed -n '2,20p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+    *) sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
 esac

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::cases::{refresh, request, sign_in};
+use crate::cases::{refresh, request};
 use crate::engine::Place;
 use crate::json;
 use crate::load::Connection;
@@ -147,11 +147,6 @@ async fn register(client: &mut Client, index: usize) -> Outcome<Person> {
         refresh: json::text(&answer, "refresh_token")?,
         email,
     })
-}
-
-/// An access token of a session of its own.
-pub async fn session(client: &mut Client, email: &str) -> Outcome<String> {
-    json::text(&client.send(sign_in(email), "sign-in").await?, "access_token")
 }
 
 async fn join(client: &mut Client, owner: &Person, guest: &Person, workspace: &str) -> Outcome<()> {

@@ -9,7 +9,7 @@ use kernel::Timestamp;
 
 use crate::model::import::Mapping;
 use crate::model::rrule::{End, MAX_RULE, Rule};
-use crate::model::sheet::Sheet;
+use crate::model::sheet::{FailedRow, Sheet};
 use crate::model::table::{self, Delimiter, MAX_COLUMNS};
 use crate::model::{ics, mentions, terms};
 use crate::query::parse_saved;
@@ -168,7 +168,7 @@ fn checked(sheet: &Sheet) {
     let table: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.cells.clone()).collect();
     let mut out = Vec::new();
     let borrowed = table.iter().map(|cells| cells.iter().map(|cell| cell.as_str().into()).collect());
-    table::write(&mut out, borrowed);
+    table::write(&mut out, Delimiter::Comma, borrowed);
     let text = String::from_utf8(out).expect("text remains text");
     let read: Vec<Vec<String>> = table::read(&text, Delimiter::Comma, usize::MAX)
         .into_iter()
@@ -176,9 +176,19 @@ fn checked(sheet: &Sheet) {
         .collect();
     assert_eq!(read, table, "{text:?}");
 
-    let failed: Vec<_> = sheet.rows.iter().map(|row| (row, "wrong".to_owned())).collect();
-    let file = sheet.error_file(&failed);
-    let again = Sheet::from_csv(&file, Some(Delimiter::Comma), Some(true), &Mapping::new(), ROWS);
+    let failed = sheet.rows.iter().map(|record| FailedRow {
+        record,
+        error: "wrong".to_owned(),
+        parent: None,
+    });
+    let file = sheet.error_file(&failed.collect::<Vec<_>>());
+    let again = Sheet::from_csv(
+        &file,
+        Some(sheet.delimiter.unwrap_or(Delimiter::Comma)),
+        Some(sheet.heading.is_some()),
+        &Mapping::new(),
+        ROWS,
+    );
     match again {
         Ok(again) => assert_eq!(again.rows.len(), sheet.rows.len(), "{file:?}"),
         // The column of what was wrong is one more.

@@ -9,7 +9,6 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::crash::register;
 use crate::load::{probe, within};
 use crate::process::{Server, free_port};
 use crate::receiver::{Manner, Receiver};
@@ -142,7 +141,7 @@ async fn receivers_in_every_mood_hold_up_nobody() {
             .env("GUILDHALL_EGRESS__PORTS", ports.join(","));
     });
     server.ready(&http).await;
-    let ada = register(&server.base, &http, "ada").await;
+    let ada = server.anonymous(&http).register("ada").await;
     let workspace = ada.workspace("Drill").await;
     let project = ada.project(&workspace, "POST").await;
     for receiver in bad.iter().chain([&good]) {
@@ -153,7 +152,7 @@ async fn receivers_in_every_mood_hold_up_nobody() {
     // Each mood of the mail server has mails to deal with, while the webhooks have theirs.
     for (number, manner) in moods.into_iter().enumerate() {
         post.behave(manner);
-        register(&server.base, &http, &format!("guest-{number}")).await;
+        server.anonymous(&http).register(&format!("guest-{number}")).await;
         ada.task(&project, &format!("Task {number}")).await;
         within(15, "a visit to the mail server", || async {
             (*post.visits.lock().expect("lock") >= 2).then_some(())
@@ -194,7 +193,7 @@ async fn receivers_in_every_mood_hold_up_nobody() {
 
     // The process stops although somebody hangs on the line.
     post.behave(Manner::Hangs);
-    register(&server.base, &http, "late").await;
+    server.anonymous(&http).register("late").await;
     ada.task(&project, "Late").await;
     within(10, "the late mail", || async {
         (*post.visits.lock().expect("lock") >= 1).then_some(())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::crash::{account_for, invite_and_accept, register};
+use crate::crash::{account_for, invite_and_accept};
 use crate::process::Server;
 use crate::support::Client;
 
@@ -45,8 +45,8 @@ pub struct Load {
 
 impl Load {
     pub async fn start(server: &Server, http: &reqwest::Client) -> Self {
-        let owner = register(&server.base, http, "owner").await;
-        let assignee = register(&server.base, http, "assignee").await;
+        let owner = server.anonymous(http).register("owner").await;
+        let assignee = server.anonymous(http).register("assignee").await;
         let workspace = owner.workspace("Drill").await;
         invite_and_accept(&owner, &workspace, &assignee).await;
         let project = owner.project(&workspace, "DRILL").await;

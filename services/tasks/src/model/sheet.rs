@@ -17,7 +17,7 @@ pub(crate) struct Sheet {
     pub header: Option<bool>,
     pub columns: Vec<String>,
     /// What stands above rows that go back, so that the same request reads them again; `None` where it said that nothing does.
-    heading: Option<Vec<String>>,
+    pub heading: Option<Vec<String>>,
     /// One for each column.
     pub fields: Vec<Option<ImportField>>,
     /// Without blank ones.
