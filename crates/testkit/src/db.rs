@@ -59,6 +59,7 @@ impl TestServer {
             acquire_timeout_ms: PATIENCE_MS,
             connect_timeout_ms: PATIENCE_MS,
             busy_timeout_ms: PATIENCE_MS,
+            statement_timeout_ms: PATIENCE_MS,
             ..DbConfig::default()
         };
         let (url, name) = match engine {

@@ -46,8 +46,8 @@ pub(super) struct CreateFlagRequest {
     /// One line.
     #[schema(max_length = 500, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     description: Option<String>,
+    /// True when left out.
     #[serde(default = "enabled")]
-    #[schema(default = true)]
     enabled: bool,
     /// Values by name, each of the flag's kind. A boolean flag has `on` and `off` when left out.
     #[schema(value_type = Option<Object>)]
