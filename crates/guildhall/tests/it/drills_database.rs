@@ -72,6 +72,8 @@ async fn drill(name: &'static str, ends: &[&'static str]) {
     let mut server = Server::start_at(&data, Some(&backend.url), free_port(), |command| {
         command
             .env("GUILDHALL_LOG__LEVEL", "warn")
+            // All are opened anew after each round, which costs a debug build much of a second each.
+            .env("GUILDHALL_DATABASE__MAX_CONNECTIONS", "4")
             // What hangs is given up after this and five seconds.
             .env("GUILDHALL_DATABASE__STATEMENT_TIMEOUT_MS", "2000")
             .stderr(said);
