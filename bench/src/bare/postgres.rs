@@ -17,6 +17,9 @@ use crate::engine::{Place, SERVICES};
 use crate::load::{Slice, Window};
 use crate::recording::{Act, Cell};
 
+/// A statement under way.
+type Sent<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+
 type Encoded = Result<IsNull, Box<dyn std::error::Error + Sync + Send>>;
 
 impl ToSql for Cell {
@@ -98,7 +101,7 @@ impl Session {
         if part[0].unit.is_none() {
             return self.run(&part[0]).await;
         }
-        let mut sent: Vec<Pin<Box<dyn Future<Output = Result<(), Error>> + Send + '_>>> = Vec::with_capacity(part.len() + 2);
+        let mut sent: Vec<Sent<'_>> = Vec::with_capacity(part.len() + 2);
         sent.push(Box::pin(self.client.batch_execute("BEGIN")));
         for act in part {
             sent.push(Box::pin(self.run(act)));

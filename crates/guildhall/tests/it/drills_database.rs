@@ -47,7 +47,7 @@ impl Backend {
     }
 
     /// Off the runtime: the script waits for the server.
-    async fn tell(&self, arguments: &[&str]) {
+    fn tell(&self, arguments: &[&str]) {
         tokio::task::block_in_place(|| self.script(arguments));
     }
 }
@@ -86,7 +86,7 @@ async fn drill(name: &'static str, ends: &[&'static str]) {
         load.longest();
         let refused = load.ledger().refused.len();
         let unread = load.ledger().unread.len();
-        backend.tell(&["signal", name, end]).await;
+        backend.tell(&["signal", name, end]);
         within(10, "not being ready", || async {
             assert_eq!(probe(&server, &http, "/livez").await, StatusCode::OK);
             (probe(&server, &http, "/readyz").await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
@@ -103,13 +103,13 @@ async fn drill(name: &'static str, ends: &[&'static str]) {
         } else {
             &["start", name]
         };
-        backend.tell(back).await;
+        backend.tell(back);
         within(30, "being ready again", || async {
             (probe(&server, &http, "/readyz").await == StatusCode::OK).then_some(())
         })
         .await;
         load.goes_on(20).await;
-        println!(
+        eprintln!(
             "{name} {end}: the slowest refusal took {told:?}, the slowest answer after it {:?}",
             load.longest()
         );
@@ -119,7 +119,7 @@ async fn drill(name: &'static str, ends: &[&'static str]) {
 
     let codes: std::collections::BTreeSet<String> = load.ledger().refused.iter().cloned().collect();
     assert_eq!(codes, ["service.unavailable".to_owned()].into(), "what the refusals say");
-    println!("{name}: {} tasks, each once", load.settle().await);
+    eprintln!("{name}: {} tasks, each once", load.settle().await);
     assert!(server.terminate().success());
     let report = crate::backup::json_of(&crate::backup::run_at(&data, &backend.url, &["verify", "--json"]), 0);
     assert_eq!(report["broken"], 0, "{report:#}");

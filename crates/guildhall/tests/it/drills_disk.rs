@@ -59,13 +59,13 @@ impl SmallDisk {
     }
 
     /// Its files, as seen from outside.
-    fn from_outside(&self) -> PathBuf {
+    fn seen_from_outside(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
         root.join(self.folder.path().strip_prefix("/").expect("an absolute path"))
     }
 
     fn filler(&self) -> PathBuf {
-        self.from_outside().join("filler")
+        self.seen_from_outside().join("filler")
     }
 
     fn fill(&self) {

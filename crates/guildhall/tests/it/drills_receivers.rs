@@ -66,7 +66,7 @@ async fn greet(mut stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<Strin
             }
         }
         // One line without an end.
-        Manner::Floods => while stream.write_all(&[b'2'; 65_536]).await.is_ok() {},
+        Manner::Floods => while stream.write_all(&[b'2'; 16_384]).await.is_ok() {},
         Manner::Answers(_) => {
             let _ = serve(&mut stream, &taken).await;
         }

@@ -130,7 +130,7 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Heard>>>, way: Arc<Mute
         }
         Manner::Floods => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx-flood: ").await;
-            while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+            while stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
         }
         Manner::Redirects => {
             let _ = stream
