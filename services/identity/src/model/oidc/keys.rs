@@ -143,6 +143,12 @@ fn read_key(jwk: &Value) -> Option<Key> {
     if !for_signatures || !jwk.get("key_ops").and_then(Value::as_array).is_none_or(verifies) {
         return None;
     }
+    // Of the right length, as RFC 7518, 6.2.1.2 and RFC 8032 have it: verifying with a shorter one panics.
+    let whole = |name: &str, bytes: usize| {
+        let coordinate = BASE64URL_NOPAD.decode(text(name)?.as_bytes()).ok()?;
+        (coordinate.len() == bytes).then(|| text(name)).flatten()
+    };
+    let ec = |bytes: usize| Some(DecodingKey::from_ec_components(whole("x", bytes)?, whole("y", bytes)?));
     let (algorithms, key): (&[IdTokenAlgorithm], _) = match (text("kty")?, text("crv")) {
         ("RSA", _) => {
             let modulus = BASE64URL_NOPAD.decode(text("n")?.as_bytes()).ok()?;
@@ -152,9 +158,9 @@ fn read_key(jwk: &Value) -> Option<Key> {
             }
             (&RSA, DecodingKey::from_rsa_components(text("n")?, text("e")?))
         }
-        ("EC", Some("P-256")) => (&[IdTokenAlgorithm::ES256], DecodingKey::from_ec_components(text("x")?, text("y")?)),
-        ("EC", Some("P-384")) => (&[IdTokenAlgorithm::ES384], DecodingKey::from_ec_components(text("x")?, text("y")?)),
-        ("OKP", Some("Ed25519")) => (&[IdTokenAlgorithm::EdDSA], DecodingKey::from_ed_components(text("x")?)),
+        ("EC", Some("P-256")) => (&[IdTokenAlgorithm::ES256], ec(32)?),
+        ("EC", Some("P-384")) => (&[IdTokenAlgorithm::ES384], ec(48)?),
+        ("OKP", Some("Ed25519")) => (&[IdTokenAlgorithm::EdDSA], DecodingKey::from_ed_components(whole("x", 32)?)),
         _ => return None,
     };
     let algorithms = match text("alg") {
@@ -197,6 +203,10 @@ mod tests {
         assert!(!with("use", json!("enc")) && !with("alg", json!("RS256")) && !with("key_ops", json!(["encrypt"])));
         assert!(!with("kty", json!("oct")) && !with("crv", json!("X25519")));
         let rsa = |bytes: usize| json!({ "kty": "RSA", "n": BASE64URL_NOPAD.encode(&vec![0xff; bytes]), "e": "AQAB" });
+        // The fuzzer's: verifying with such a key panicked.
+        let short = json!({ "kty": "OKP", "crv": "Ed25519", "x": BASE64URL_NOPAD.encode(&[1; 23]) });
+        let point = json!({ "kty": "EC", "crv": "P-256", "x": X, "y": "AQ" });
+        assert_eq!(set(json!([short, point])).0.len(), 0);
         assert_eq!(set(json!([rsa(255), rsa(128), rsa(1_025)])).0.len(), 0);
         assert_eq!(set(json!([rsa(256), json!({ "kty": "oct", "k": "AAAA" }), json!(7)])).0.len(), 1);
         assert!(KeySet::read(b"[]").is_err());
