@@ -168,8 +168,7 @@ impl Lifecycle {
     }
 
     /// [`Lifecycle::wait`] with SIGTERM and SIGINT connected: the first stops softly, the second hard.
-    pub async fn run(&self, drain: Duration) -> std::io::Result<Stopped> {
-        let mut signals = StopSignals::new()?;
+    pub async fn run(&self, mut signals: StopSignals, drain: Duration) -> Stopped {
         let lifecycle = self.clone();
         let watch = async move {
             let name = signals.next().await;
@@ -181,7 +180,7 @@ impl Lifecycle {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            stopped = self.wait(drain) => Ok(stopped),
+            stopped = self.wait(drain) => stopped,
             () = watch => unreachable!("the watch never ends"),
         }
     }
@@ -196,8 +195,11 @@ impl Lifecycle {
     }
 }
 
+/// SIGTERM and SIGINT, or Ctrl-C. From [`StopSignals::new`] on they end the process no longer by themselves, so it stands before
+/// the first work that a stop must not cut off.
 #[cfg(unix)]
-struct StopSignals {
+#[derive(Debug)]
+pub struct StopSignals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -209,7 +211,7 @@ pub async fn stop_signal() -> std::io::Result<&'static str> {
 
 #[cfg(unix)]
 impl StopSignals {
-    fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -225,12 +227,13 @@ impl StopSignals {
 }
 
 #[cfg(not(unix))]
-struct StopSignals;
+#[derive(Debug)]
+pub struct StopSignals;
 
 #[cfg(not(unix))]
 impl StopSignals {
     #[expect(clippy::unnecessary_wraps, reason = "same face as on Unix")]
-    fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
     async fn next(&mut self) -> &'static str {

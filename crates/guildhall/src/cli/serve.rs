@@ -1,12 +1,13 @@
 //! `guildhall serve`
 
 use std::fs::File;
+use std::pin::pin;
 use std::time::Duration;
 
 use adapters::otlp::Traces;
 use adapters::sentry::Reporter;
 use platform::db::Engine;
-use platform::lifecycle::Lifecycle;
+use platform::lifecycle::{Lifecycle, StopSignals};
 use tokio::net::TcpListener;
 
 use super::{CliResult, Failure, Global, ProcessRole, ServeArgs, load, lock, print};
@@ -51,12 +52,17 @@ pub async fn serve(global: &Global, args: ServeArgs) -> CliResult {
     }
     let address = listener.local_addr().map_err(Failure::failed)?;
     let with_api = args.roles.contains(&ProcessRole::Api);
+    // Before the first request, which a stop must not cut off.
+    let signals = StopSignals::new().map_err(Failure::failed)?;
     app.spawn_http(listener, &lifecycle, with_api);
-    announce(&config, &app, address).await?;
-    let stopped = lifecycle
-        .run(Duration::from_secs(config.server.drain_seconds))
-        .await
-        .map_err(Failure::failed)?;
+    let mut stopped = pin!(lifecycle.run(signals, Duration::from_secs(config.server.drain_seconds)));
+    let stopped = tokio::select! {
+        stopped = &mut stopped => stopped,
+        announced = announce(&config, &app, address) => {
+            announced?;
+            stopped.await
+        }
+    };
     if let Some(traces) = traces {
         traces.stop().await;
     }

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// A password that passes every rule.
 pub const PASSWORD: &str = "correct-horse-battery-staple-42";
 
+/// The longest that an application in a test is waited for when it stops.
+pub const DRAIN: Duration = Duration::from_secs(30);
+
 /// Every service's database.
 pub const SCHEMAS: [platform::db::Schema; 7] = [
     identity::SCHEMA,
@@ -150,7 +153,7 @@ impl TestApp {
 
     pub async fn stop(self) {
         self.lifecycle.stop("test");
-        self.lifecycle.wait(Duration::from_secs(5)).await;
+        self.lifecycle.wait(DRAIN).await;
     }
 }
 

@@ -95,15 +95,14 @@ async fn one_trace_leads_from_the_request_through_the_unit_to_the_consumers_of_i
     assert_eq!(about["http.route"], "/v1/projects/{project_id}/tasks");
     assert_eq!(about["http.response.status_code"], "201");
     assert_eq!(about["guildhall.request_id"], answer.header("x-request-id").expect("an id"));
-    let unit = found
-        .iter()
-        .find(|span| span.name == "tasks unit" && span.parent_span_id == root.span_id);
+    // Before it another may make the states of the workspace, when the news of that is still under way.
+    let unit = found.iter().find(|span| {
+        let made = || attributes(span)["db.query.summary"].contains("INSERT tasks");
+        span.name == "tasks unit" && span.parent_span_id == root.span_id && made()
+    });
     let unit = unit.unwrap_or_else(|| panic!("no unit of the request: {found:#?}"));
     let about = attributes(unit);
-    assert!(
-        about["db.query.summary"].contains("INSERT tasks") && about["db.query.summary"].contains("INSERT outbox"),
-        "{about:?}"
-    );
+    assert!(about["db.query.summary"].contains("INSERT outbox"), "{about:?}");
     let event = find("process tasks.task_created.v1");
     assert_eq!(event.parent_span_id, unit.span_id, "the event came about in the unit");
     let later = found.iter().filter(|span| span.parent_span_id == event.span_id);
