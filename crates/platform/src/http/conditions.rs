@@ -1,14 +1,8 @@
 //! Conditions of requests (RFC 9110, 13.1), read by the letter: what only resembles an entity tag names nothing, and whoever
 //! sends it learns so, instead of a condition that is never met or always.
 
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use kernel::{Error, ErrorKind, Result};
-
-use super::extract::Identified;
-use super::problem::Problem;
 
 /// What `If-Match` or `If-None-Match` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,25 +68,14 @@ fn entity_tags(list: &[u8]) -> Option<Vec<EntityTag>> {
 }
 
 /// Refuses `If-None-Match` where something is changed, before anything is: what is addressed there exists, so that `*` is not
-/// met (RFC 9110, 13.1.2), and a tag would make the change only if it is not the version that the client knows. Who must sign
-/// in first is told that first (RFC 9110, 13.2.1).
-pub(super) async fn layer(request: Request, next: Next) -> Response {
-    let changes = matches!(*request.method(), Method::PUT | Method::PATCH | Method::DELETE);
-    if !changes || !request.headers().contains_key(header::IF_NONE_MATCH) {
-        return next.run(request).await;
+/// met (RFC 9110, 13.1.2), and a tag would make the change only if it is not the version that the client knows.
+pub(super) fn refuse_if_none_match(method: &Method, headers: &HeaderMap) -> Result<()> {
+    let changes = matches!(*method, Method::PUT | Method::PATCH | Method::DELETE);
+    if !changes || condition(headers, &header::IF_NONE_MATCH)?.is_none() {
+        return Ok(());
     }
-    let extensions = request.extensions();
-    let signed_in = extensions
-        .get::<Identified>()
-        .is_some_and(|found| found.refused.is_none() && found.caller.user_id().is_ok());
-    if !signed_in || extensions.get::<MatchedPath>().is_none() {
-        return next.run(request).await;
-    }
-    Problem(condition(request.headers(), &header::IF_NONE_MATCH).err().unwrap_or_else(|| {
-        let detail = "A change takes no If-None-Match; send If-Match with the ETag you read.";
-        Error::new(ErrorKind::Precondition, "request.if_none_match_refused", detail)
-    }))
-    .into_response()
+    let detail = "A change takes no If-None-Match; send If-Match with the ETag you read.";
+    Err(Error::new(ErrorKind::Precondition, "request.if_none_match_refused", detail))
 }
 
 #[cfg(test)]

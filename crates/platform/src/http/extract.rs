@@ -10,7 +10,7 @@ use kernel::scopes::Scope;
 use kernel::{Error, ErrorKind, FieldError, Result};
 use serde::de::DeserializeOwned;
 
-use super::conditions::{Condition, condition};
+use super::conditions::{Condition, condition, refuse_if_none_match};
 use super::json::{parse_json, pointer_of, quoted};
 use super::problem::{ACCEPTED, Problem};
 use super::query::pairs;
@@ -93,7 +93,9 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             )),
             Some(Refused::Unavailable) => Err(Problem(Error::unavailable(std::time::Duration::from_secs(2)))),
             None => {
+                // Who must sign in first is told that first (RFC 9110, 13.2.1).
                 found.caller.user_id()?;
+                refuse_if_none_match(&parts.method, &parts.headers)?;
                 Ok(caller_with_slot(parts, &found.caller))
             }
         }

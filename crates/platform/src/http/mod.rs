@@ -2,8 +2,7 @@
 //!
 //! A request walks: connection limits ([`server`]) → compression → edge (`edge`: request id, log, metrics, headers, problem
 //! rendering) → CORS → panics → the whole body within bounds (`receive`) → place in the queue and time limit →
-//! authentication and rates (`guard`) → `If-None-Match` on changes (`conditions`) → `Idempotency-Key` → unknown query
-//! parameters → [`rerun`] → handler.
+//! authentication and rates (`guard`) → `Idempotency-Key` → unknown query parameters → [`rerun`] → handler.
 
 pub mod auth;
 pub mod client_ip;
@@ -97,7 +96,6 @@ pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
         .merge(problem_pages::routes())
         .fallback(|| async { Problem(kernel::Error::not_found("request.route_unknown", "There is no such route.")) })
         .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
-        .layer(from_fn(conditions::layer))
         .layer(from_fn_with_state(edge.clone(), guard::identify))
         .layer(from_fn_with_state(edge.clone(), guard::limit))
         .layer(from_fn(guard::accept))

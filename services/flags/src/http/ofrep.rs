@@ -149,12 +149,9 @@ impl From<Evaluated> for OfrepOutcome {
 const NO_OBJECT: Failure = Failure::new(ErrorCode::ParseError, "The body is no JSON object.");
 const NO_CONTEXT: Failure = Failure::new(ErrorCode::InvalidContext, "context must be an object.");
 
-/// The fields of the context; an empty body has none.
+/// The fields of the context.
 fn fields(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     let body = body.trim_ascii_start();
-    if body.is_empty() {
-        return Ok(Map::new());
-    }
     // serde would read a list as the fields in their order.
     if !body.starts_with(b"{") {
         return Err(NO_OBJECT);
