@@ -11,8 +11,9 @@ use crate::load::{Load, probe, within};
 use crate::process::{Server, free_port};
 use crate::support::PASSWORD;
 
-/// Room for the databases and some hundred tasks, small enough to be filled in a moment.
-const SIZE: &str = "size=32m";
+/// Small enough to be filled in a moment. Besides the databases there must be room for each one's write-ahead log, which grows to 16 MiB
+/// before it begins anew: on a disk of 32 MB two of them were all there was, and what the drill gave back was never enough.
+const SIZE: &str = "size=256m";
 
 /// A small file system that only processes in its namespace see, so that nothing is left of it whatever happens. It takes root, or a
 /// kernel that lets everybody make namespaces.
