@@ -128,6 +128,8 @@ if [ "$part" != coverage ]; then
     step format cargo fmt --all --check
     step clippy cargo clippy --workspace --all-targets --features xtask/coverage --locked -- -D warnings
     step edges cargo run --quiet --locked --package xtask -- edges
+    # The fuzz targets are a workspace of their own and not built here; a lock file left behind would stop their build.
+    step fuzz-lock cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml
     step deny deny
     step rustdoc rustdoc
 fi
