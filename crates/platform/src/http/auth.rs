@@ -21,6 +21,9 @@ const SESSION_CACHE: Duration = Duration::from_secs(5);
 const JWKS_REFRESH: Duration = Duration::from_secs(2);
 /// A key that identity no longer publishes is forgotten within this time.
 const JWKS_CACHE: Duration = Duration::from_secs(300);
+/// How long a token counts as verified. Its times, its key and its session are looked at with every request all the same.
+const TOKEN_CACHE: Duration = Duration::from_secs(60);
+const MAX_TOKENS: u64 = 20_000;
 /// Longer ones are not ours.
 const MAX_TOKEN_BYTES: usize = 4_096;
 /// Clocks of replicas may differ by this much.
@@ -56,6 +59,8 @@ pub struct Authenticator {
     /// When the key set was fetched; locked by the request that fetches it.
     refreshed: tokio::sync::Mutex<Option<Timestamp>>,
     sessions: moka::sync::Cache<(UserId, SessionId), SessionState>,
+    /// What tokens with a good signature say, by SHA-256 of the token: verifying costs more than all else that a read does.
+    tokens: moka::sync::Cache<[u8; 32], Verified>,
     /// Good keys only: what is made up cannot push out what is used.
     api_keys: moka::sync::Cache<CheckApiKey, ApiKeyState>,
 }
@@ -65,6 +70,24 @@ impl std::fmt::Debug for Authenticator {
         f.debug_struct("Authenticator")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// What is left to check of a token whose signature, issuer and audience are right.
+#[derive(Debug, Clone)]
+struct Verified {
+    kid: Arc<str>,
+    user_id: UserId,
+    session_id: SessionId,
+    issued: i64,
+    not_before: i64,
+    expires: i64,
+}
+
+impl Verified {
+    fn in_time(&self, now: Timestamp) -> bool {
+        let now = now.as_seconds();
+        self.expires > now && self.not_before <= now + LEEWAY_SECONDS && self.issued <= now + LEEWAY_SECONDS
     }
 }
 
@@ -108,6 +131,10 @@ impl Authenticator {
             .time_to_live(SESSION_CACHE)
             .support_invalidation_closures()
             .build();
+        let tokens = moka::sync::Cache::builder()
+            .max_capacity(MAX_TOKENS)
+            .time_to_live(TOKEN_CACHE)
+            .build();
         Self {
             identity,
             clock,
@@ -115,6 +142,7 @@ impl Authenticator {
             keys: RwLock::default(),
             refreshed: tokio::sync::Mutex::default(),
             sessions,
+            tokens,
             api_keys,
         }
     }
@@ -145,12 +173,12 @@ impl Authenticator {
         if token.starts_with(api_key::PREFIX) {
             return self.authenticate_key(token, request_id).await;
         }
-        let claims = self.verify(token, request_id).await?;
+        let verified = self.verify(token, request_id).await?;
         let actor = Actor::User {
-            user_id: claims.sub,
-            session_id: claims.sid,
+            user_id: verified.user_id,
+            session_id: verified.session_id,
         };
-        let state = self.session(&claims, request_id).await?;
+        let state = self.session(&verified, request_id).await?;
         if !state.active {
             return Err(invalid());
         }
@@ -158,7 +186,7 @@ impl Authenticator {
             actor,
             instance_admin: state.instance_admin,
             scopes: None,
-            expires_at: Timestamp::from_seconds(claims.exp),
+            expires_at: Timestamp::from_seconds(verified.expires),
         })
     }
 
@@ -193,10 +221,30 @@ impl Authenticator {
         })
     }
 
-    async fn verify(&self, token: &str, request_id: &str) -> Result<Claims> {
+    async fn verify(&self, token: &str, request_id: &str) -> Result<Verified> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(invalid());
         }
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        // A key that is published no longer takes its tokens along.
+        let known = self.tokens.get(&digest).filter(|known| self.believes(&known.kid));
+        let verified = match known {
+            Some(known) => known,
+            None => {
+                let verified = self.verify_signature(token, request_id).await?;
+                self.tokens.insert(digest, verified.clone());
+                verified
+            }
+        };
+        if verified.in_time(self.clock.now()) {
+            Ok(verified)
+        } else {
+            Err(invalid())
+        }
+    }
+
+    /// Everything that stays as it is while the token exists.
+    async fn verify_signature(&self, token: &str, request_id: &str) -> Result<Verified> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
         // RFC 8725: the key's algorithm, one type, and no key that the token brings along.
         let foreign_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
@@ -220,10 +268,18 @@ impl Authenticator {
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
             .map_err(|_| invalid())?
             .claims;
-        let now = self.clock.now().as_seconds();
         let exact = claims.iss == self.config.issuer && claims.aud == self.config.audience && !claims.jti.is_nil();
-        let in_time = claims.exp > now && claims.nbf <= now + LEEWAY_SECONDS && claims.iat <= now + LEEWAY_SECONDS;
-        if exact && in_time { Ok(claims) } else { Err(invalid()) }
+        if !exact {
+            return Err(invalid());
+        }
+        Ok(Verified {
+            kid: kid.into(),
+            user_id: claims.sub,
+            session_id: claims.sid,
+            issued: claims.iat,
+            not_before: claims.nbf,
+            expires: claims.exp,
+        })
     }
 
     /// `None` also once the whole set is too old to be believed, or was fetched by a clock that has been set back since.
@@ -232,6 +288,11 @@ impl Authenticator {
         let now = self.clock.now();
         let believed = now >= keys.fetched && now.since(keys.fetched) < JWKS_CACHE;
         believed.then(|| keys.by_id.get(kid).cloned()).flatten()
+    }
+
+    fn believes(&self, kid: &str) -> bool {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        self.clock.now().since(keys.fetched) < JWKS_CACHE && keys.by_id.contains_key(kid)
     }
 
     /// Fetches the key set for a `kid` that is not known yet. One request fetches, the others wait for its answer:
@@ -253,14 +314,14 @@ impl Authenticator {
         Ok(())
     }
 
-    async fn session(&self, claims: &Claims, request_id: &str) -> Result<SessionState> {
-        let key = (claims.sub, claims.sid);
+    async fn session(&self, verified: &Verified, request_id: &str) -> Result<SessionState> {
+        let key = (verified.user_id, verified.session_id);
         if let Some(state) = self.sessions.get(&key) {
             return Ok(state);
         }
         let request = CheckSession {
-            user_id: claims.sub,
-            session_id: claims.sid,
+            user_id: verified.user_id,
+            session_id: verified.session_id,
         };
         let context = CallContext::system(request_id, self.clock.now());
         let state = self
