@@ -73,11 +73,11 @@ impl Workspaces for WorkspacesService {
 
     async fn list_members(&self, _: &CallContext, request: ListMembers) -> Result<Vec<MemberSummary>> {
         let scope = Scope::for_system(request.workspace_id);
-        if store::workspaces::find_active(&self.db, request.workspace_id).await?.is_none() {
-            return Ok(Vec::new());
-        }
         let limit = u64::from(self.config.max_members);
         let Some(project_id) = request.project_id else {
+            if store::workspaces::find_active(&self.db, request.workspace_id).await?.is_none() {
+                return Ok(Vec::new());
+            }
             let members = store::members::list(&self.db, store::members::page(&scope, None, None, limit)).await?;
             return Ok(members
                 .into_iter()
@@ -87,10 +87,10 @@ impl Workspaces for WorkspacesService {
                 })
                 .collect());
         };
-        let Some(project) = store::projects::find_active(&self.db, &scope, project_id).await? else {
+        let found = store::project_members::find_audience(&self.db, &scope, project_id, limit).await?;
+        let Some((project, candidates)) = found else {
             return Ok(Vec::new());
         };
-        let candidates = store::project_members::list_candidates(&self.db, &scope, project_id, limit).await?;
         Ok(candidates
             .into_iter()
             .filter_map(|candidate| {

@@ -39,7 +39,7 @@ use mysql::Mysql;
 use postgres::Postgres;
 use row::{Collect, collector};
 use sqlite::Sqlite;
-use statement::Sql;
+use unit::{Ask, MakeCollector};
 
 pub use config::{DbConfig, SqliteSynchronous, SslMode, redact_url};
 pub use count::count_statements;
@@ -49,7 +49,7 @@ pub use migrate::{Migration, MigrationReport, Schema};
 pub use record::{Recorded, Sent, record_sent, record_statements};
 pub use row::{FromColumn, FromRow, Row};
 pub use statement::Statement;
-pub use unit::{Output, Reply, Slot, Unit};
+pub use unit::{Output, Reads, Reply, Slot, Unit};
 
 /// Tables of the platform itself, made in every service's database before the service's own.
 pub const PLATFORM_MIGRATIONS: &[Migration] = crate::MIGRATIONS;
@@ -184,24 +184,40 @@ impl Db {
     }
 
     async fn select<T: FromRow>(&self, select: SelectStatement) -> Result<Vec<T>, DbError> {
-        self.count(1);
-        let sql = Statement::from(select).build(self.engine());
-        record::sent_read(self.service(), &sql);
-        let span = crate::trace::read(self.service(), self.engine());
-        crate::trace::statements(&span, std::iter::once(sql.text.as_str()));
-        let found = self.query(sql, collector::<T>).instrument(span.clone()).await;
-        let rows = found.inspect_err(|error| error.note(&span))?.finish();
-        rows.downcast::<Vec<T>>()
+        let ask = Ask {
+            sql: Statement::from(select).build(self.engine()),
+            make: MakeCollector(collector::<T>),
+        };
+        let rows = self.ask(vec![ask]).await?.pop().ok_or(DbError::NoRow)?;
+        rows.finish()
+            .downcast::<Vec<T>>()
             .map(|rows| *rows)
             .map_err(|_| DbError::Other("rows of another type".to_owned()))
     }
 
-    async fn query(&self, sql: Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.query(sql, make()).await,
-            Backend::Postgres(postgres) => postgres.query(&sql, make).await,
-            Backend::Mysql(mysql) => mysql.query(&sql, make).await,
+    /// All of `reads` on one connection: one hop on SQLite, one round trip on PostgreSQL. Each sees what is committed when it
+    /// runs; what must belong together is read in one statement, or in a [`Unit`].
+    pub async fn read(&self, reads: Reads) -> Result<Output, DbError> {
+        let mut output = Output::default();
+        for rows in self.ask(reads.compile(self.engine())).await? {
+            output.push(rows.finish());
         }
+        Ok(output)
+    }
+
+    async fn ask(&self, asks: Vec<Ask>) -> Result<Vec<Box<dyn Collect>>, DbError> {
+        self.count(asks.len());
+        record::sent_reads(self.service(), &asks);
+        let span = crate::trace::read(self.service(), self.engine());
+        crate::trace::statements(&span, asks.iter().map(|ask| ask.sql.text.as_str()));
+        let query = async {
+            match &self.inner.backend {
+                Backend::Sqlite(sqlite) => sqlite.query(asks).await,
+                Backend::Postgres(postgres) => postgres.query(&asks).await,
+                Backend::Mysql(mysql) => mysql.query(&asks).await,
+            }
+        };
+        query.instrument(span.clone()).await.inspect_err(|error| error.note(&span))
     }
 
     /// Runs the pending migrations of platform and service; safe to call from several processes at once.

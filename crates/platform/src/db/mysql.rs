@@ -16,7 +16,7 @@ use super::config::{DbConfig, SslMode, take_ssl_mode};
 use super::migrate::{self, MigrationReport, Pending, Recorded};
 use super::row::{Collect, Row};
 use super::statement::{Plain, Sql, plain};
-use super::unit::{Check, Output, Step, Work};
+use super::unit::{Ask, Check, Output, Step, Work};
 use super::{DbError, Engine, Schema, tls};
 
 const STATEMENT_CACHE: usize = 256;
@@ -106,19 +106,23 @@ impl Mysql {
         tokio::time::timeout(self.patience, future).await.unwrap_or(Err(DbError::Timeout))
     }
 
-    pub async fn query(&self, sql: &Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
-        match self.patiently(self.query_once(sql, make)).await {
+    pub async fn query(&self, asks: &[Ask]) -> Result<Vec<Box<dyn Collect>>, DbError> {
+        match self.patiently(self.query_once(asks)).await {
             // A connection that broke while it lay in the pool: reading again is harmless.
-            Err(DbError::Down(_)) => self.patiently(self.query_once(sql, make)).await,
+            Err(DbError::Down(_)) => self.patiently(self.query_once(asks)).await,
             other => other,
         }
     }
 
-    async fn query_once(&self, sql: &Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
+    async fn query_once(&self, asks: &[Ask]) -> Result<Vec<Box<dyn Collect>>, DbError> {
         let mut connection = self.connection().await?;
-        let mut rows = make();
-        self.select(&mut connection, sql, rows.as_mut()).await?;
-        Ok(rows)
+        let mut found = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let mut rows = (ask.make.0)();
+            self.select(&mut connection, &ask.sql, rows.as_mut()).await?;
+            found.push(rows);
+        }
+        Ok(found)
     }
 
     pub async fn select(&self, connection: &mut impl Queryable, sql: &Sql, rows: &mut dyn Collect) -> Result<(), DbError> {

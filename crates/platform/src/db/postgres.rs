@@ -21,7 +21,7 @@ use super::config::{DbConfig, SslMode, take_ssl_mode};
 use super::migrate::{self, MigrationReport, Pending, Recorded};
 use super::row::{Collect, Row};
 use super::statement::Sql;
-use super::unit::{Check, Output, Step, Work};
+use super::unit::{Ask, Check, Output, Step, Work};
 use super::{DbError, Engine, Schema, tls};
 
 /// Longer statements (big IN lists, batches) are prepared for one use: their texts hardly ever repeat.
@@ -114,35 +114,48 @@ impl Postgres {
         tokio::time::timeout(self.patience, future).await.unwrap_or(Err(DbError::Timeout))
     }
 
-    pub async fn query(&self, sql: &Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
-        match self.patiently(self.query_once(sql, make)).await {
+    pub async fn query(&self, asks: &[Ask]) -> Result<Vec<Box<dyn Collect>>, DbError> {
+        match self.patiently(self.query_once(asks)).await {
             // A connection that broke while it lay in the pool: reading again is harmless.
             Err(DbError::Down(_)) => {
                 self.forget_idle();
-                self.patiently(self.query_once(sql, make)).await
+                self.patiently(self.query_once(asks)).await
             }
             // The statement became stale.
-            Err(DbError::Contention(_)) => self.patiently(self.query_once(sql, make)).await,
+            Err(DbError::Contention(_)) => self.patiently(self.query_once(asks)).await,
             other => other,
         }
     }
 
-    async fn query_once(&self, sql: &Sql, make: fn() -> Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
+    /// All are sent before the first answer is awaited.
+    async fn query_once(&self, asks: &[Ask]) -> Result<Vec<Box<dyn Collect>>, DbError> {
         let mut session = self.session().await?;
         session.clean = false;
-        let statement = self.prepare_cached(session.client()?, &sql.text).await?;
-        let values = bind(&sql.values)?;
-        let result = session.client()?.query(&statement, &references(&values)).await;
-        if result.is_err() && session.client()?.is_closed() {
+        let mut prepared = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let statement = self.prepare_cached(session.client()?, &ask.sql.text).await?;
+            prepared.push((statement, bind(&ask.sql.values)?));
+        }
+        let client = session.client()?;
+        let sent = prepared.iter().map(|(statement, values)| async move {
+            let references = references(values);
+            client.query(statement, &references).await
+        });
+        let answers = join_all(sent).await;
+        if answers.iter().any(Result::is_err) && client.is_closed() {
             tracing::debug!(service = self.schema.service, "a pooled connection was closed by the server");
         } else {
             session.clean = true;
         }
-        let mut rows = make();
-        for row in result.map_err(|error| self.fail(&session, &error))? {
-            rows.push(&Row::Postgres(&row))?;
+        let mut found = Vec::with_capacity(asks.len());
+        for (ask, answer) in asks.iter().zip(answers) {
+            let mut rows = (ask.make.0)();
+            for row in answer.map_err(|error| self.fail(&session, &error))? {
+                rows.push(&Row::Postgres(&row))?;
+            }
+            found.push(rows);
         }
-        Ok(rows)
+        Ok(found)
     }
 
     pub async fn prepare(&self, sql: &Sql) -> Result<(), DbError> {

@@ -10,7 +10,7 @@ use sea_query::Value;
 
 use super::Statement;
 use super::statement::Sql;
-use super::unit::{Step, Then};
+use super::unit::{Ask, Step, Then};
 
 /// A statement on its way to a database, and the line that sent it.
 #[derive(Debug, Clone)]
@@ -88,8 +88,12 @@ fn tell(tape: &SharedTape, service: &'static str, sql: &Sql, unit: Option<usize>
     tape.lock().unwrap_or_else(PoisonError::into_inner).sent.push(sent);
 }
 
-pub(super) fn sent_read(service: &'static str, sql: &Sql) {
-    let _ = TAPE.try_with(|tape| tell(tape, service, sql, None));
+pub(super) fn sent_reads(service: &'static str, asks: &[Ask]) {
+    let _ = TAPE.try_with(|tape| {
+        for ask in asks {
+            tell(tape, service, &ask.sql, None);
+        }
+    });
 }
 
 /// The unit runs on another task or thread, where what `then` adds is told as well.

@@ -1,4 +1,6 @@
-//! SQLite: one writer thread that commits in groups, a few readers.
+//! SQLite: one writer thread that commits in groups, a few readers, and short reads where they are asked for.
+
+mod short;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -15,8 +17,9 @@ use super::config::{DbConfig, SqliteSynchronous};
 use super::migrate::{self, MigrationReport, Pending, Recorded};
 use super::row::{Collect, Row};
 use super::statement::{Plain, Sql, plain};
-use super::unit::{Check, Output, Step, Work};
+use super::unit::{Ask, Check, Output, Step, Work};
 use super::{DbError, Engine, Schema};
+use short::ShortReads;
 
 /// More would make the first of a group wait too long for its answer.
 const GROUP_LIMIT: usize = 128;
@@ -37,6 +40,7 @@ enum Job {
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
     reader: mpsc::Sender<Read>,
+    short: Arc<ShortReads>,
     patience: Duration,
     schema: Schema,
 }
@@ -53,14 +57,19 @@ impl Sqlite {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let (reader, reads) = mpsc::channel(config.sqlite_queue.max(1));
         let reads = Arc::new(Mutex::new(reads));
-        for index in 0..config.sqlite_readers.unwrap_or(cores.min(4)).max(1) {
-            let connection = open(&path, config, true).map_err(|error| cannot(&error))?;
-            let reads = Arc::clone(&reads);
-            spawn(format!("{}-reader-{index}", schema.service), move || read_loop(&connection, &reads))?;
+        let count = config.sqlite_readers.unwrap_or(cores.min(4)).max(1);
+        let connections = (0..count).map(|_| open(&path, config, true)).collect::<Result<_, _>>();
+        let short = Arc::new(ShortReads::new(connections.map_err(|error| cannot(&error))?).map_err(|error| cannot(&error))?);
+        for index in 0..count {
+            let (reads, short) = (Arc::clone(&reads), Arc::clone(&short));
+            spawn(format!("{}-reader-{index}", schema.service), move || {
+                read_loop(&short, index, &reads)
+            })?;
         }
         Ok(Self {
             writer,
             reader,
+            short,
             patience: config.acquire_timeout(),
             schema,
         })
@@ -80,13 +89,13 @@ impl Sqlite {
         result
     }
 
-    pub async fn query(&self, sql: Sql, mut rows: Box<dyn Collect>) -> Result<Box<dyn Collect>, DbError> {
+    /// At once where it is short, else on a reader.
+    pub async fn query(&self, asks: Vec<Ask>) -> Result<Vec<Box<dyn Collect>>, DbError> {
+        if let Some(result) = self.short.run(&asks, &self.schema) {
+            return result;
+        }
         let schema = self.schema;
-        self.read(move |connection| {
-            select(connection, &sql, &schema, &mut |row| rows.push(row).map(|()| true))?;
-            Ok(rows)
-        })
-        .await
+        self.read(move |connection| collect(connection, &asks, &schema)).await
     }
 
     /// Runs `task` on a reader.
@@ -166,14 +175,27 @@ fn open(path: &Path, config: &DbConfig, read_only: bool) -> rusqlite::Result<Con
     Ok(connection)
 }
 
-fn read_loop(connection: &Connection, jobs: &Mutex<mpsc::Receiver<Read>>) {
+fn read_loop(short: &ShortReads, index: usize, jobs: &Mutex<mpsc::Receiver<Read>>) {
     loop {
         // One idle reader waits inside the lock, the others for the lock; both wake in turn.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(job) = job else { return };
-        // A decoder that panics costs its request (the answer channel closes), not the reader.
-        let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
+        short.patiently(index, |connection| {
+            // A decoder that panics costs its request (the answer channel closes), not the reader.
+            let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
+        });
     }
+}
+
+/// Runs every ask and decodes its rows, here and now.
+fn collect(connection: &Connection, asks: &[Ask], schema: &Schema) -> Result<Vec<Box<dyn Collect>>, DbError> {
+    let mut found = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let mut rows = (ask.make.0)();
+        select(connection, &ask.sql, schema, &mut |row| rows.push(row).map(|()| true))?;
+        found.push(rows);
+    }
+    Ok(found)
 }
 
 fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, schema: &Schema) {

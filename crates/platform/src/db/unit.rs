@@ -262,6 +262,42 @@ impl Clock for At {
     }
 }
 
+/// SELECTs that do not wait for each other: asked for in one go with [`super::Db::read`].
+#[derive(Debug, Default)]
+pub struct Reads {
+    selects: Vec<(SelectStatement, MakeCollector)>,
+}
+
+impl Reads {
+    /// Take the rows from [`Output::take`].
+    #[track_caller]
+    pub fn add<T: FromRow>(&mut self, select: SelectStatement) -> Slot<T> {
+        record::note(|| select.clone().into());
+        self.selects.push((select, MakeCollector(collector::<T>)));
+        Slot {
+            index: self.selects.len() - 1,
+            rows: PhantomData,
+        }
+    }
+
+    pub(super) fn compile(self, engine: Engine) -> Vec<Ask> {
+        let selects = self.selects.into_iter();
+        selects
+            .map(|(select, make)| Ask {
+                sql: Statement::from(select).build(engine),
+                make,
+            })
+            .collect()
+    }
+}
+
+/// A SELECT on its way to an engine, outside of a transaction.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub sql: Sql,
+    pub make: MakeCollector,
+}
+
 /// What must hold after a statement has run.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Check {

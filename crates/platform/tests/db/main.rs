@@ -7,6 +7,7 @@ mod contention;
 mod migrations;
 mod outage;
 mod probe;
+mod reads;
 mod replies;
 mod transfer;
 mod units;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kernel::Timestamp;
 use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
-use platform::db::{Db, DbError, FromRow, Row, Unit};
+use platform::db::{Db, DbError, FromRow, Reads, Row, Unit};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ impl<T: kernel::ids::EntityId> FromRow for Link<T> {
     }
 }
 
-/// Fills in assignees and labels: two statements, however many tasks.
+/// Fills in assignees and labels: two statements in one go, however many tasks.
 pub(crate) async fn attach(db: &Db, tasks: &mut [Task]) -> Result<(), DbError> {
     if tasks.is_empty() {
         return Ok(());
@@ -35,8 +35,11 @@ pub(crate) async fn attach(db: &Db, tasks: &mut [Task]) -> Result<(), DbError> {
         .from("task_labels")
         .and_where(Expr::col("task_id").is_in(ids()))
         .take();
-    let mut assignees = grouped(db.all::<Link<UserId>>(assignees).await?);
-    let mut labels = grouped(db.all::<Link<LabelId>>(labels).await?);
+    let mut reads = Reads::default();
+    let (assignees, labels) = (reads.add::<Link<UserId>>(assignees), reads.add::<Link<LabelId>>(labels));
+    let mut found = db.read(reads).await?;
+    let mut assignees = grouped(found.take(&assignees));
+    let mut labels = grouped(found.take(&labels));
     for task in tasks {
         task.assignee_ids = assignees.remove(&task.id).unwrap_or_default();
         task.label_ids = labels.remove(&task.id).unwrap_or_default();

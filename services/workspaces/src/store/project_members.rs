@@ -1,11 +1,11 @@
 use kernel::Timestamp;
 use kernel::ids::{EntityId, ProjectId, UserId};
 use kernel::roles::Role;
-use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
+use platform::db::{Db, DbError, FromRow, Guard, Reads, Row, Unit};
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
 use super::{Columns, Members, ProjectMembers as P, Scope};
-use crate::model::{Member, ProjectMember};
+use crate::model::{Member, Project, ProjectMember, Workspace};
 
 const COLUMNS: [P; 7] = [
     P::ProjectId,
@@ -105,25 +105,39 @@ impl FromRow for Candidate {
     }
 }
 
-pub(crate) async fn list_candidates(db: &Db, scope: &Scope, project_id: ProjectId, limit: u64) -> Result<Vec<Candidate>, DbError> {
-    db.all(
-        Query::select()
-            .columns(super::members::COLUMNS.map(|column| (Members::Table, column)))
-            .column((P::Table, P::Role))
-            .from(Members::Table)
-            .join(
-                JoinType::LeftJoin,
-                P::Table,
-                Expr::col((P::Table, P::UserId))
-                    .equals((Members::Table, Members::UserId))
-                    .and(Expr::col((P::Table, P::ProjectId)).eq(project_id.uuid())),
-            )
-            .and_where(Expr::col((Members::Table, Members::WorkspaceId)).eq(scope.workspace_id().uuid()))
-            .order_by((Members::Table, Members::UserId), Order::Asc)
-            .limit(limit)
-            .take(),
-    )
-    .await
+fn candidates(scope: &Scope, project_id: ProjectId, limit: u64) -> SelectStatement {
+    Query::select()
+        .columns(super::members::COLUMNS.map(|column| (Members::Table, column)))
+        .column((P::Table, P::Role))
+        .from(Members::Table)
+        .join(
+            JoinType::LeftJoin,
+            P::Table,
+            Expr::col((P::Table, P::UserId))
+                .equals((Members::Table, Members::UserId))
+                .and(Expr::col((P::Table, P::ProjectId)).eq(project_id.uuid())),
+        )
+        .and_where(Expr::col((Members::Table, Members::WorkspaceId)).eq(scope.workspace_id().uuid()))
+        .order_by((Members::Table, Members::UserId), Order::Asc)
+        .limit(limit)
+        .take()
+}
+
+/// A project that is there, in a workspace that is there, and who could have access to it: three statements in one go.
+pub(crate) async fn find_audience(
+    db: &Db,
+    scope: &Scope,
+    project_id: ProjectId,
+    limit: u64,
+) -> Result<Option<(Project, Vec<Candidate>)>, DbError> {
+    let mut reads = Reads::default();
+    let workspace = reads.add::<Workspace>(super::workspaces::by_id(scope.workspace_id()));
+    let project = reads.add::<Project>(super::projects::active(scope, project_id));
+    let candidates = reads.add::<Candidate>(candidates(scope, project_id, limit));
+    let mut found = db.read(reads).await?;
+    let there = found.take(&workspace).iter().any(|workspace| workspace.deleted_at.is_none());
+    let project = found.take(&project).pop().filter(|_| there);
+    Ok(project.map(|project| (project, found.take(&candidates))))
 }
 
 pub(crate) fn insert(unit: &mut Unit, member: &ProjectMember) {

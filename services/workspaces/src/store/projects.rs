@@ -203,17 +203,14 @@ pub(crate) async fn list(db: &Db, select: SelectStatement) -> Result<Vec<Project
 }
 
 /// Not deleted; for services that ask about all readers of a project.
-pub(crate) async fn find_active(db: &Db, scope: &Scope, id: ProjectId) -> Result<Option<Project>, DbError> {
-    db.opt(
-        Query::select()
-            .columns(COLUMNS)
-            .from(P::Table)
-            .and_where(Expr::col(P::WorkspaceId).eq(scope.workspace_id().uuid()))
-            .and_where(Expr::col(P::Id).eq(id.uuid()))
-            .and_where(Expr::col(P::DeletedAt).is_null())
-            .take(),
-    )
-    .await
+pub(crate) fn active(scope: &Scope, id: ProjectId) -> SelectStatement {
+    Query::select()
+        .columns(COLUMNS)
+        .from(P::Table)
+        .and_where(Expr::col(P::WorkspaceId).eq(scope.workspace_id().uuid()))
+        .and_where(Expr::col(P::Id).eq(id.uuid()))
+        .and_where(Expr::col(P::DeletedAt).is_null())
+        .take()
 }
 
 pub(crate) async fn count(db: &Db, scope: &Scope) -> Result<i64, DbError> {

@@ -94,16 +94,18 @@ pub(crate) async fn find_with_member(db: &Db, id: WorkspaceId, user_id: UserId) 
     db.opt(with_member(id, user_id)).await
 }
 
+/// Whether the workspace is deleted is for the caller to judge.
+pub(crate) fn by_id(id: WorkspaceId) -> SelectStatement {
+    Query::select()
+        .columns(COLUMNS)
+        .from(W::Table)
+        .and_where(Expr::col(W::Id).eq(id.uuid()))
+        .take()
+}
+
 /// For tokens and system work, which have no member to ask for. Deleted or not is for the caller to judge.
 pub(crate) async fn find(db: &Db, id: WorkspaceId) -> Result<Option<Workspace>, DbError> {
-    db.opt(
-        Query::select()
-            .columns(COLUMNS)
-            .from(W::Table)
-            .and_where(Expr::col(W::Id).eq(id.uuid()))
-            .take(),
-    )
-    .await
+    db.opt(by_id(id)).await
 }
 
 /// Not deleted.

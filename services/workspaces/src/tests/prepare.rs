@@ -166,7 +166,6 @@ async fn the_engine_accepts_every_statement_of_the_store() {
                 let _ = projects::list(db, projects::visible(user, filter, after, 10)).await;
             }
         }
-        let _ = projects::find_active(db, &scope, project).await;
         let _ = projects::count(db, &scope).await;
         let _ = projects::list_purgeable(db, now, 10).await;
         let _ = projects::list_of_workspace(db, &scope, 10).await;
@@ -179,7 +178,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         for after in [None, Some(user)] {
             let _ = project_members::list(db, &scope, project, after, 10).await;
         }
-        let _ = project_members::list_candidates(db, &scope, project, 10).await;
+        let _ = project_members::find_audience(db, &scope, project, 10).await;
         project_members::insert(unit, &rows.project_member);
         project_members::set_role(unit, &scope, &rows.project_member, Role::Viewer, now);
         project_members::delete(unit, &scope, &rows.project_member);
