@@ -8,6 +8,7 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -25,6 +26,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::http::Problem;
+use crate::lifecycle::Lifecycle;
 
 /// Logs on standard error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -189,6 +191,9 @@ static INSTALLING: Mutex<()> = Mutex::new(());
 /// Seconds; from a cache hit to the request time-out.
 const DURATION_BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
+/// As often as observed durations are sorted into buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Installs the recorder, once per process; later calls return the same.
 pub fn init_metrics() -> Result<Metrics, TelemetryError> {
     let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,6 +212,17 @@ impl Metrics {
     /// Runs before every rendering: for gauges that are cheaper read than kept, such as pool sizes.
     pub fn on_scrape(&self, sample: impl Fn() + Send + Sync + 'static) {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(sample));
+    }
+
+    /// Every observed duration stays in memory until it is sorted into its bucket, which scraping does. A process that nobody
+    /// scrapes would grow with every request, so this is done in any case.
+    pub fn keep_small(&self, lifecycle: &Lifecycle) {
+        let (metrics, lifecycle_of_task) = (self.clone(), lifecycle.clone());
+        lifecycle.spawn("metrics upkeep", async move {
+            while lifecycle_of_task.sleep(UPKEEP).await {
+                metrics.handle.run_upkeep();
+            }
+        });
     }
 
     /// The Prometheus text format.

@@ -33,6 +33,7 @@ pub async fn serve(global: &Global, args: ServeArgs) -> CliResult {
 
     let _lock = take_folder(&config)?;
     let lifecycle = Lifecycle::new();
+    metrics.keep_small(&lifecycle);
     if let Some(reporter) = reporter {
         reporter.spawn(&lifecycle);
     }
