@@ -5,6 +5,7 @@
 //! Metrics are collected through the `metrics` macros and rendered for Prometheus by [`metrics_router`], which the
 //! process serves on a listener of its own, not on the public one.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,9 +20,12 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
+use tracing::span::Record;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::{FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer, Registry};
 
@@ -135,7 +139,36 @@ where
         .json()
         .flatten_event(true)
         .with_span_list(false)
+        .fmt_fields(SpanFields(JsonFields::new()))
         .with_writer(writer)
+}
+
+/// The fields of a span as JSON, to which others are appended: the library's own way parses and writes all of them anew for each.
+/// A field that is recorded twice is there twice, until a line is written, for which the last one counts.
+#[derive(Debug)]
+struct SpanFields(JsonFields);
+
+impl<'a> FormatFields<'a> for SpanFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
+        self.0.format_fields(writer, fields)
+    }
+
+    fn add_fields(&self, current: &'a mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        let mut added = String::new();
+        self.0.format_fields(Writer::new(&mut added), fields)?;
+        let Some(members) = added.strip_prefix('{').filter(|members| *members != "}") else {
+            return Ok(());
+        };
+        let known = &mut current.fields;
+        if known.len() > "{}".len() && known.ends_with('}') {
+            known.pop();
+            known.push(',');
+            known.push_str(members);
+        } else {
+            *known = added;
+        }
+        Ok(())
+    }
 }
 
 fn log_panics() {
@@ -178,8 +211,8 @@ pub struct Metrics {
     samples: Arc<Mutex<Vec<Sample>>>,
 }
 
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
@@ -275,6 +308,8 @@ mod tests {
             let span = request_span("req-1", "00-1-2-01", "GET", "/v1/tasks");
             let _entered = span.enter();
             record_user(&span, UserId::from_uuid(Uuid::nil()));
+            // A request may ask for several; the last one counts.
+            record_workspace(&span, WorkspaceId::from_uuid(Uuid::max()));
             record_workspace(&span, WorkspaceId::from_uuid(Uuid::nil()));
             tracing::info!(status = 200, "done");
             tracing::debug!("below the level");
