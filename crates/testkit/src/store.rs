@@ -10,18 +10,14 @@ use platform::db::{Db, Recorded, Schema, Unit, record_statements};
 
 use crate::TestDb;
 
-/// The methods of [`Db`] and [`Unit`] that take a statement.
-const METHODS: [&str; 10] = [
-    "all",
-    "delete",
-    "delete_guarded",
-    "insert",
-    "one",
-    "opt",
-    "read",
-    "require",
-    "update",
-    "update_guarded",
+/// The methods that take a statement, by the name of the variable they are called on.
+const METHODS: [(&str, &[&str]); 3] = [
+    ("db", &["all", "one", "opt"]),
+    (
+        "unit",
+        &["delete", "delete_guarded", "insert", "read", "require", "update", "update_guarded"],
+    ),
+    ("reads", &["add"]),
 ];
 
 /// Lets the engine under test prepare every statement in `src/store` of the crate in `crate_dir` (`env!("CARGO_MANIFEST_DIR")`).
@@ -30,7 +26,7 @@ const METHODS: [&str; 10] = [
 /// reads run on an empty migrated database, the unit is never applied; what they answer does not matter.
 ///
 /// # Panics
-/// Names each statement that the engine refuses, and each line of the store that hands a statement to `db` or `unit` and
+/// Names each statement that the engine refuses, and each line of the store that hands a statement to `db`, `unit` or `reads` and
 /// was not reached, so that a query cannot be forgotten. SQL outside of `src/store` is refused as well.
 pub async fn prepare_store(schema: Schema, crate_dir: &str, calls: impl AsyncFnOnce(&Db, &mut Unit)) {
     let db = TestDb::new(schema).await;
@@ -46,7 +42,7 @@ pub async fn prepare_store(schema: Schema, crate_dir: &str, calls: impl AsyncFnO
         // Locations are relative to the workspace.
         let name = file.display().to_string().replace('\\', "/");
         if file.components().any(|part| part.as_os_str() == "store") {
-            wrong.extend(misnamed(&text).map(|line| format!("{name}:{line}: call a `&Db` db and a `&mut Unit` unit")));
+            wrong.extend(misnamed(&text).map(|line| format!("{name}:{line}: call a `&Db` db, a `&mut Unit` unit and `Reads` reads")));
             let missed = sites(&text).filter(|line| !reached.iter().any(|site| format!("{name}:{line}").ends_with(&format!("/{site}"))));
             wrong.extend(missed.map(|line| format!("{name}:{line}: this statement is not prepared by the test")));
         } else if !is_test(&file) && program(&text).contains("sea_query") {
@@ -99,7 +95,7 @@ fn program(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
 }
 
-/// Lines on which `db` or `unit` is given a statement. The line is that of the method's name, as the compiler counts it.
+/// Lines on which `db`, `unit` or `reads` is given a statement. The line is that of the method's name, as the compiler counts it.
 fn sites(text: &str) -> impl Iterator<Item = usize> {
     let program = program(text);
     program.match_indices('.').filter_map(move |(dot, _)| {
@@ -108,19 +104,21 @@ fn sites(text: &str) -> impl Iterator<Item = usize> {
         let gap = after.len() - after.trim_start().len();
         let method = first_word(&after[gap..]);
         let called = after[gap + method.len()..].starts_with(['(', ':']);
-        (matches!(receiver, "db" | "unit") && METHODS.contains(&method) && called)
-            .then(|| 1 + program[..dot + 1 + gap].matches('\n').count())
+        let taken = METHODS.iter().any(|(name, methods)| *name == receiver && methods.contains(&method));
+        (taken && called).then(|| 1 + program[..dot + 1 + gap].matches('\n').count())
     })
 }
 
-/// Lines with a database or a unit under another name, where [`sites`] would not see it.
+/// Lines with a database, a unit or reads under another name, where [`sites`] would not see it.
 fn misnamed(text: &str) -> impl Iterator<Item = usize> {
     let lines = program(text).lines().enumerate();
     lines.filter_map(|(index, line)| {
-        let wrong = [(": &Db", "db"), (": &mut Unit", "unit")].into_iter().any(|(kind, name)| {
-            line.match_indices(kind)
-                .any(|(at, _)| !line[at + kind.len()..].starts_with(is_word) && last_word(&line[..at]) != name)
-        });
+        let wrong = [(": &Db", "db"), (": &mut Unit", "unit"), (" = Reads", "reads")]
+            .into_iter()
+            .any(|(kind, name)| {
+                line.match_indices(kind)
+                    .any(|(at, _)| !line[at + kind.len()..].starts_with(is_word) && last_word(&line[..at]) != name)
+            });
         wrong.then_some(index + 1)
     })
 }
@@ -151,19 +149,24 @@ pub async fn list(db: &Db) {
         .await
 }
 pub fn put(unit: &mut Unit) { unit.insert(q()); unit.schedule(due) }
+pub async fn both(db: &Db) {
+    let mut reads = Reads::default();
+    let slot = reads.add::<Row>(q());
+    db.read(reads).await
+}
 #[cfg(test)]
 mod tests { fn t() { db.all() } }
 ";
 
     #[test]
     fn a_site_is_the_line_of_the_methods_name() {
-        assert_eq!(sites(STORE).collect::<Vec<_>>(), vec![2, 7, 10]);
+        assert_eq!(sites(STORE).collect::<Vec<_>>(), vec![2, 7, 10, 13]);
     }
 
     #[test]
     fn other_names_for_the_same_are_found() {
         assert_eq!(misnamed(STORE).count(), 0);
-        let other = "fn find(database: &Db, u: &mut Unit) {}\nfn fine(unit: &mut Unit, dbs: &DbSet) {}";
-        assert_eq!(misnamed(other).collect::<Vec<_>>(), vec![1]);
+        let other = "fn find(database: &Db, u: &mut Unit) {}\nlet mut others = Reads::default();\nfn fine(unit: &mut Unit, dbs: &DbSet) {}";
+        assert_eq!(misnamed(other).collect::<Vec<_>>(), vec![1, 2]);
     }
 }

@@ -63,7 +63,7 @@ impl Sqlite {
         for index in 0..count {
             let (reads, short) = (Arc::clone(&reads), Arc::clone(&short));
             spawn(format!("{}-reader-{index}", schema.service), move || {
-                read_loop(&short, index, &reads)
+                read_loop(&short, index, &reads);
             })?;
         }
         Ok(Self {

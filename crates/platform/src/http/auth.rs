@@ -283,16 +283,19 @@ impl Authenticator {
     }
 
     /// `None` also once the whole set is too old to be believed, or was fetched by a clock that has been set back since.
-    fn key(&self, kid: &str) -> Option<PinnedKey> {
+    fn with_key<T>(&self, kid: &str, take: impl FnOnce(&PinnedKey) -> T) -> Option<T> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         let believed = now >= keys.fetched && now.since(keys.fetched) < JWKS_CACHE;
-        believed.then(|| keys.by_id.get(kid).cloned()).flatten()
+        keys.by_id.get(kid).filter(|_| believed).map(take)
+    }
+
+    fn key(&self, kid: &str) -> Option<PinnedKey> {
+        self.with_key(kid, Clone::clone)
     }
 
     fn believes(&self, kid: &str) -> bool {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        self.clock.now().since(keys.fetched) < JWKS_CACHE && keys.by_id.contains_key(kid)
+        self.with_key(kid, |_| ()).is_some()
     }
 
     /// Fetches the key set for a `kid` that is not known yet. One request fetches, the others wait for its answer:
