@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use kernel::ids::uuid_v7;
 use kernel::time::SharedClock;
 use kernel::{Error, ErrorKind, Result};
 use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -119,36 +119,36 @@ impl DueRunner {
         lifecycle.spawn(format!("due:{}", self.db.service()), async move { self.run(stopping).await });
     }
 
-    async fn run(&self, stopping: CancellationToken) {
-        let mut running = FuturesUnordered::new();
-        let mut busy = HashSet::new();
+    async fn run(self: Arc<Self>, stopping: CancellationToken) {
+        // Tasks of their own: an item that is not polled while more are claimed would keep the connection that the claim waits for.
+        let mut running = JoinSet::new();
+        let mut busy = HashMap::new();
         let concurrency = self.config.concurrency as usize;
         while !stopping.is_cancelled() {
             let free = concurrency.saturating_sub(running.len());
-            let claimed = self.claim(free, &busy).await.unwrap_or_else(|error| {
+            let claimed = self.claim(free, &busy.values().copied().collect()).await.unwrap_or_else(|error| {
                 self.db.trouble("due work cannot be read", &error);
                 Vec::new()
             });
             // A full claim says that more may wait.
             let more = free > 0 && claimed.len() == free;
-            busy.extend(claimed.iter().map(|claimed| claimed.item.id));
-            running.extend(claimed.into_iter().map(|claimed| async move {
-                let id = claimed.item.id;
-                self.run_one(claimed).await;
-                id
-            }));
+            for claimed in claimed {
+                let (runner, item) = (Arc::clone(&self), claimed.item.id);
+                let task = running.spawn(async move { runner.run_one(claimed).await });
+                busy.insert(task.id(), item);
+            }
             let pause = self.config.poll.get().mul_f64(rand::rng().random_range(0.8..=1.2));
             tokio::select! {
                 () = stopping.cancelled() => break,
-                Some(done) = running.next() => {
-                    busy.remove(&done);
+                Some(ended) = running.join_next_with_id() => {
+                    busy.remove(&task_of(ended));
                 }
                 () = self.db.due_wake().notified(), if !more => {}
                 () = tokio::time::sleep(pause) => self.measure().await,
             }
         }
         // Finish what was begun; the rest of the process' drain time bounds it.
-        while running.next().await.is_some() {}
+        while running.join_next().await.is_some() {}
     }
 
     /// Runs everything that is ready now, one after another. For tests and for the command line.
@@ -245,6 +245,17 @@ impl DueRunner {
         let oldest = store::find_oldest(&self.db).await.ok().flatten();
         let age = oldest.map_or(0.0, |run_at| self.clock.now().since(run_at).as_secs_f64());
         metrics::gauge!("due_oldest_seconds", "service" => self.db.service()).set(age);
+    }
+}
+
+/// What a handler does wrong is caught and noted with its item; this is a panic of the runner.
+fn task_of(ended: std::result::Result<(tokio::task::Id, ()), JoinError>) -> tokio::task::Id {
+    match ended {
+        Ok((task, ())) => task,
+        Err(error) => {
+            tracing::error!(%error, "due work ended without an outcome; it runs again when its lease is over");
+            error.id()
+        }
     }
 }
 

@@ -321,3 +321,56 @@ async fn a_clock_set_forward_runs_nothing_twice() {
     assert_eq!(bench.worker.ran(), [(1, 1), (2, 1)]);
     lifecycle.stop("test");
 }
+
+/// Holds a connection for a good part of its run.
+struct Reader(Db);
+
+#[async_trait]
+impl DueHandler for Reader {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+    async fn run(&self, _: &DueItem) -> Result<()> {
+        for _ in 0..4 {
+            count(&self.0, "due_work").await;
+        }
+        Ok(())
+    }
+}
+
+/// With all connections in the hands of items that nobody polled, claiming more waited until it gave up, and with it everybody who
+/// asked for a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_work_than_connections_goes_on_without_a_pause() {
+    let (db, clock) = (TestDb::new(SCHEMA).await, FixedClock::default());
+    let config = DueConfig {
+        concurrency: 40,
+        poll: HumanDuration::from_millis(1),
+        ..DueConfig::default()
+    };
+    let handler = Arc::new(Reader(db.db()));
+    let runner = DueRunner::new(db.db(), Arc::new(clock.clone()), vec![handler], config);
+    let mut unit = Unit::new(&Caller::system(&clock as &dyn Clock, "req-7"));
+    for n in 0..100 {
+        unit.schedule(Due {
+            kind: KIND,
+            key: None,
+            payload: json!({ "n": n }),
+            run_at: clock.now(),
+        });
+    }
+    db.apply(unit).await.expect("schedules");
+    let lifecycle = Lifecycle::new();
+    runner.start(&lifecycle);
+    // Whoever waits for a connection gives up later than this.
+    let patience = Duration::from_millis(testkit::PATIENCE_MS) - Duration::from_secs(5);
+    let all = async {
+        while count(&db, "due_work").await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(patience, all)
+        .await
+        .expect("nothing waits for what it holds up itself");
+    lifecycle.stop("test");
+}
