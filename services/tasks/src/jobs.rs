@@ -151,9 +151,8 @@ impl DueHandler for Remind {
     async fn run(&self, item: &DueItem) -> Result<()> {
         let Self(service, reminder) = self;
         let ReminderPayload { task_id, due_at } = read(item)?;
-        let mut tasks: Vec<_> = store::tasks::find(&service.db, task_id).await?.into_iter().collect();
-        store::people::attach(&service.db, &mut tasks).await?;
-        let Some(task) = tasks.pop().filter(|task| task.reminder_at() == Some(due_at)) else {
+        let found = store::people::find_whole(&service.db, task_id).await?;
+        let Some(task) = found.filter(|task| task.reminder_at() == Some(due_at)) else {
             return Ok(());
         };
         let mut unit = Unit::new(&caller(service, item));

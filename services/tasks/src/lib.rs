@@ -56,7 +56,8 @@ pub const SCHEMA: Schema = Schema {
         "0005_recurrences",
         "0006_feeds",
         "0007_trash",
-        "0008_exports"
+        "0008_exports",
+        "0009_priority"
     ],
     unique_rules: &[
         UniqueRule {

@@ -119,13 +119,12 @@ impl TasksService {
         task_id: TaskId,
         permission: Permission,
     ) -> Result<(Task, ProjectAccess)> {
-        let mut tasks: Vec<Task> = store::tasks::find(&self.db, task_id).await?.into_iter().collect();
-        let task = tasks.first().ok_or(TasksError::TaskNotFound)?;
+        let task = store::people::find_whole(&self.db, task_id)
+            .await?
+            .ok_or(TasksError::TaskNotFound)?;
         // Whoever cannot see the project must not learn that the task exists.
         let access = self.find_project(caller, task.project_id).await?.ok_or(TasksError::TaskNotFound)?;
         permit(&access, permission)?;
-        store::people::attach(&self.db, &mut tasks).await?;
-        let task = tasks.pop().ok_or(TasksError::TaskNotFound)?;
         Ok((task, access))
     }
 }

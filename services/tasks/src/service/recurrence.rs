@@ -142,9 +142,9 @@ impl TasksService {
         let Some(series) = store::recurrences::find(&self.db, id).await? else {
             return Ok(());
         };
-        let mut tasks: Vec<Task> = store::tasks::find(&self.db, series.task_id).await?.into_iter().collect();
-        store::people::attach(&self.db, &mut tasks).await?;
-        let Some(task) = tasks.pop() else { return Ok(()) };
+        let Some(task) = store::people::find_whole(&self.db, series.task_id).await? else {
+            return Ok(());
+        };
         // A deleted or archived task stops its series; restoring it asks again.
         if series.ended_at.is_some() || !task.is_live() || task.archived_at.is_some() {
             return Ok(());

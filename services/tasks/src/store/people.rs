@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kernel::Timestamp;
 use kernel::ids::{ProjectId, TaskId, UserId, WorkspaceId};
-use platform::db::{Db, DbError, FromRow, Reads, Row, Unit};
+use platform::db::{Db, DbError, FromRow, Output, Reads, Row, Slot, Unit};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use uuid::Uuid;
 
@@ -19,32 +19,61 @@ impl<T: kernel::ids::EntityId> FromRow for Link<T> {
     }
 }
 
-/// Fills in assignees and labels: two statements in one go, however many tasks.
+/// Where the links of some tasks will be found.
+struct Links {
+    assignees: Slot<Link<UserId>>,
+    labels: Slot<Link<LabelId>>,
+}
+
+impl Links {
+    /// Two statements, however many tasks.
+    fn of(reads: &mut Reads, tasks: impl Iterator<Item = TaskId> + Clone) -> Self {
+        let assignees = Query::select()
+            .columns(["task_id", "user_id"])
+            .from("task_assignees")
+            .and_where(Expr::col("task_id").is_in(padded(tasks.clone())))
+            .take();
+        let labels = Query::select()
+            .columns(["task_id", "label_id"])
+            .from("task_labels")
+            .and_where(Expr::col("task_id").is_in(padded(tasks)))
+            .take();
+        Self {
+            assignees: reads.add(assignees),
+            labels: reads.add(labels),
+        }
+    }
+
+    fn attach(&self, found: &mut Output, tasks: &mut [Task]) {
+        let mut assignees = grouped(found.take(&self.assignees));
+        let mut labels = grouped(found.take(&self.labels));
+        for task in tasks {
+            task.assignee_ids = assignees.remove(&task.id).unwrap_or_default();
+            task.label_ids = labels.remove(&task.id).unwrap_or_default();
+        }
+    }
+}
+
+/// Fills in assignees and labels.
 pub(crate) async fn attach(db: &Db, tasks: &mut [Task]) -> Result<(), DbError> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let ids = || padded(tasks.iter().map(|task| task.id));
-    let assignees = Query::select()
-        .columns(["task_id", "user_id"])
-        .from("task_assignees")
-        .and_where(Expr::col("task_id").is_in(ids()))
-        .take();
-    let labels = Query::select()
-        .columns(["task_id", "label_id"])
-        .from("task_labels")
-        .and_where(Expr::col("task_id").is_in(ids()))
-        .take();
     let mut reads = Reads::default();
-    let (assignees, labels) = (reads.add::<Link<UserId>>(assignees), reads.add::<Link<LabelId>>(labels));
-    let mut found = db.read(reads).await?;
-    let mut assignees = grouped(found.take(&assignees));
-    let mut labels = grouped(found.take(&labels));
-    for task in tasks {
-        task.assignee_ids = assignees.remove(&task.id).unwrap_or_default();
-        task.label_ids = labels.remove(&task.id).unwrap_or_default();
-    }
+    let links = Links::of(&mut reads, tasks.iter().map(|task| task.id));
+    links.attach(&mut db.read(reads).await?, tasks);
     Ok(())
+}
+
+/// A task with its assignees and labels, in one go.
+pub(crate) async fn find_whole(db: &Db, task_id: TaskId) -> Result<Option<Task>, DbError> {
+    let mut reads = Reads::default();
+    let task = reads.add::<Task>(super::tasks::by_id(task_id));
+    let links = Links::of(&mut reads, std::iter::once(task_id));
+    let mut found = db.read(reads).await?;
+    let mut tasks = found.take(&task);
+    links.attach(&mut found, &mut tasks);
+    Ok(tasks.pop())
 }
 
 fn grouped<T: Ord>(links: Vec<Link<T>>) -> HashMap<TaskId, Vec<T>> {

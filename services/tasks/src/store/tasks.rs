@@ -100,13 +100,17 @@ pub(crate) fn by_ids(ids: impl IntoIterator<Item = TaskId>) -> SelectStatement {
         .take()
 }
 
-pub(crate) async fn find(db: &Db, task_id: TaskId) -> Result<Option<Task>, DbError> {
-    let select = Query::select()
+/// Live or not.
+pub(super) fn by_id(task_id: TaskId) -> SelectStatement {
+    Query::select()
         .columns(COLUMNS)
         .from("tasks")
         .and_where(Expr::col("id").eq(id(task_id)))
-        .take();
-    db.opt(select).await
+        .take()
+}
+
+pub(crate) async fn find(db: &Db, task_id: TaskId) -> Result<Option<Task>, DbError> {
+    db.opt(by_id(task_id)).await
 }
 
 pub(crate) async fn list_by_ids(db: &Db, ids: &[TaskId]) -> Result<Vec<Task>, DbError> {

@@ -134,6 +134,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
 async fn read_tasks(things: &Things, db: &Db) {
     let task = &things.task;
     let _ = tasks::find(db, task.id).await;
+    let _ = people::find_whole(db, task.id).await;
     let _ = tasks::list_by_ids(db, &[task.id]).await;
     let _ = tasks::find_by_number(db, things.project, 1).await;
     for position in [None, Some((task.created_at, task.id.uuid()))] {
