@@ -2,7 +2,7 @@
 
 mod short;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -167,10 +167,15 @@ fn open(path: &Path, config: &DbConfig, read_only: bool) -> rusqlite::Result<Con
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     }
+    // What a savepoint would need to undo goes into a temporary file otherwise.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // By default SQLite takes a quoted name that is no column for a string, which hides mistakes.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    // With ENABLE_STAT4 every new value bound to an indexed column has the statement compiled anew. This is the guarantee that plans do
+    // not depend on values, so compiled once is compiled for good.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     Ok(connection)
 }
@@ -187,15 +192,22 @@ fn read_loop(short: &ShortReads, index: usize, jobs: &Mutex<mpsc::Receiver<Read>
     }
 }
 
-/// Runs every ask and decodes its rows, here and now.
+/// Runs every ask and decodes its rows, here and now. Several are one transaction, which takes the locks once.
 fn collect(connection: &Connection, asks: &[Ask], schema: &Schema) -> Result<Vec<Box<dyn Collect>>, DbError> {
-    let mut found = Vec::with_capacity(asks.len());
-    for ask in asks {
+    let one = |ask: &Ask| {
         let mut rows = (ask.make.0)();
         select(connection, &ask.sql, schema, &mut |row| rows.push(row).map(|()| true))?;
-        found.push(rows);
+        Ok(rows)
+    };
+    if let [ask] = asks {
+        return Ok(vec![one(ask)?]);
     }
-    Ok(found)
+    command(connection, "BEGIN").map_err(|error| classify(error, schema))?;
+    let found = catch_unwind(AssertUnwindSafe(|| asks.iter().map(one).collect()));
+    // Prepared anew: the steps of a kept statement count on from one run to the next, so that the bound of a short read could break
+    // off the very statement that tidies up after it.
+    let _ = connection.execute_batch("ROLLBACK");
+    found.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, schema: &Schema) {
@@ -227,7 +239,7 @@ fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, schema:
     }
 }
 
-/// One transaction for all, a savepoint for each: a unit that fails takes only itself back.
+/// One transaction for all, a savepoint for each of several: a unit that fails takes only itself back.
 fn commit_group(connection: &Connection, group: Vec<(Work, Answer)>, schema: &Schema) {
     let classify = |error| classify(error, schema);
     if let Err(error) = command(connection, "BEGIN IMMEDIATE").map_err(classify) {
@@ -236,25 +248,27 @@ fn commit_group(connection: &Connection, group: Vec<(Work, Answer)>, schema: &Sc
         }
         return;
     }
+    let alone = group.len() == 1;
     let mut done = Vec::with_capacity(group.len());
     let mut lost = false;
     for (mut work, answer) in group {
-        let result = if lost {
-            Err(rolled_back())
-        } else {
-            in_savepoint(connection, &mut work, schema)
+        let result = match (lost, alone) {
+            (true, _) => Err(rolled_back()),
+            (false, true) => guarded(connection, &mut work, schema),
+            (false, false) => in_savepoint(connection, &mut work, schema),
         };
         // A full disk or an I/O error ends the whole transaction, not just the statement.
-        lost |= connection.is_autocommit();
+        lost |= connection.is_autocommit() || (alone && result.is_err());
         done.push((work, answer, result));
     }
     let committed = if lost {
         Err(rolled_back())
     } else {
-        command(connection, "COMMIT").map_err(classify).inspect_err(|_| {
-            let _ = connection.execute_batch("ROLLBACK");
-        })
+        command(connection, "COMMIT").map_err(classify)
     };
+    if !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
     for (work, answer, result) in done {
         let result = match (&committed, result) {
             (Err(error), Ok(_)) => Err(error.again()),
@@ -271,8 +285,7 @@ fn rolled_back() -> DbError {
 fn in_savepoint(connection: &Connection, work: &mut Work, schema: &Schema) -> Result<Output, DbError> {
     let classify = |error| classify(error, schema);
     command(connection, "SAVEPOINT unit").map_err(classify)?;
-    let result = catch_unwind(AssertUnwindSafe(|| run_unit(connection, work, schema)))
-        .unwrap_or_else(|_| Err(DbError::Other("a unit panicked inside its transaction".to_owned())));
+    let result = guarded(connection, work, schema);
     if connection.is_autocommit() {
         return result.and_then(|_| Err(rolled_back()));
     }
@@ -281,6 +294,11 @@ fn in_savepoint(connection: &Connection, work: &mut Work, schema: &Schema) -> Re
     }
     command(connection, "RELEASE unit").map_err(classify)?;
     result
+}
+
+fn guarded(connection: &Connection, work: &mut Work, schema: &Schema) -> Result<Output, DbError> {
+    catch_unwind(AssertUnwindSafe(|| run_unit(connection, work, schema)))
+        .unwrap_or_else(|_| Err(DbError::Other("a unit panicked inside its transaction".to_owned())))
 }
 
 fn run_unit(connection: &Connection, work: &mut Work, schema: &Schema) -> Result<Output, DbError> {
