@@ -404,11 +404,12 @@ impl App {
         for service in &self.services {
             let (router, api) = service.clone().routes().split_for_parts();
             let idempotency = Idempotency::new(service.db().clone(), max_body);
-            let router = router
-                .layer(from_fn_with_state(max_body, rerun::layer))
-                .layer(from_fn_with_state(QueryFree::new(&api), unasked::layer))
-                .layer(from_fn_with_state(idempotency, idempotency::layer));
-            routes = routes.merge(router);
+            let rules = (
+                from_fn_with_state(idempotency, idempotency::layer),
+                from_fn_with_state(QueryFree::new(&api), unasked::layer),
+                from_fn_with_state(max_body, rerun::layer),
+            );
+            routes = routes.merge(router.layer(rules));
         }
         let (exports, api) = self.takeouts.clone().routes().split_for_parts();
         routes.merge(exports.layer(from_fn_with_state(QueryFree::new(&api), unasked::layer)))

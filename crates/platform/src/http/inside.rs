@@ -38,12 +38,13 @@ pub struct Answer {
 impl Inside {
     /// `routes` as [`super::stack`] takes them, with the layers that are part of a route.
     pub fn new(routes: Router, edge: &Arc<Edge>) -> Self {
-        let routes = routes
-            .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
-            .layer(from_fn_with_state(edge.clone(), guard::identify))
-            .layer(from_fn(guard::catch_panic))
-            .layer(from_fn_with_state(edge.clone(), edge::edge));
-        Self(routes)
+        let rules = (
+            from_fn_with_state(edge.clone(), edge::edge),
+            from_fn(guard::catch_panic),
+            from_fn_with_state(edge.clone(), guard::identify),
+            DefaultBodyLimit::max(edge.config.max_body_bytes),
+        );
+        Self(routes.layer(rules))
     }
 
     /// Asks on behalf of whoever sent `outer`, which has come through [`super::stack`]. Internal when it has not.

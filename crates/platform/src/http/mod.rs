@@ -38,10 +38,10 @@ mod standing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use kernel::time::SharedClock;
 use tower::{Layer, ServiceExt};
@@ -61,6 +61,7 @@ use crate::admission::Admission;
 use auth::Authenticator;
 use ratelimit::RateLimits;
 use scopes::ScopeTable;
+use standing::Standing;
 
 /// What the layers of every route share.
 pub struct Edge {
@@ -92,19 +93,25 @@ impl Edge {
 
 /// Puts every rule that holds for all routes around `routes`.
 pub fn stack(routes: Router, edge: &Arc<Edge>) -> Router {
-    standing::Standing::around(routes)
+    // From the outermost inwards. As one layer, because each `Router::layer` puts every route into a box of its own, and a box is
+    // cloned with all that are in it for each request.
+    let rules = (
+        from_fn(unpacked_is_acceptable),
+        CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)),
+        from_fn_with_state(edge.clone(), edge::edge),
+        from_fn_with_state(Arc::new(cors(&edge.config)), cross_origin),
+        from_fn(guard::catch_panic),
+        from_fn_with_state(edge.clone(), receive::layer),
+        from_fn(guard::accept),
+        from_fn_with_state(edge.clone(), guard::limit),
+        from_fn_with_state(edge.clone(), guard::identify),
+        DefaultBodyLimit::max(edge.config.max_body_bytes),
+        Extension(Standing::of(routes.clone())),
+    );
+    routes
         .merge(problem_pages::routes())
         .fallback(|| async { Problem(kernel::Error::not_found("request.route_unknown", "There is no such route.")) })
-        .layer(DefaultBodyLimit::max(edge.config.max_body_bytes))
-        .layer(from_fn_with_state(edge.clone(), guard::identify))
-        .layer(from_fn_with_state(edge.clone(), guard::limit))
-        .layer(from_fn(guard::accept))
-        .layer(from_fn_with_state(edge.clone(), receive::layer))
-        .layer(from_fn(guard::catch_panic))
-        .layer(from_fn_with_state(cors(&edge.config), cross_origin))
-        .layer(from_fn_with_state(edge.clone(), edge::edge))
-        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)))
-        .layer(from_fn(unpacked_is_acceptable))
+        .layer(rules)
 }
 
 /// Who refuses what is not compressed (`identity;q=0`, `*;q=0`) gets it nevertheless where nothing else is there (RFC 9110,
@@ -139,7 +146,7 @@ fn compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) 
 
 /// The CORS layer takes every OPTIONS for a preflight; one without `Access-Control-Request-Method` is a plain question
 /// for the methods, which the router answers.
-async fn cross_origin(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+async fn cross_origin(State(layer): State<Arc<CorsLayer>>, request: Request, next: Next) -> Response {
     let plain = request.method() == Method::OPTIONS && !request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if plain {
         return next.run(request).await;

@@ -1,9 +1,9 @@
 //! Whether somebody may still see what a stored answer tells: the API is asked, as they would ask it themselves.
 
+use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::{Extension, Router};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use tower::ServiceExt as _;
@@ -20,10 +20,9 @@ const PARTING: &str = "/leave";
 pub(super) struct Standing(Router);
 
 impl Standing {
-    /// Lets the layers of `routes` ask `routes`.
-    pub fn around(routes: Router) -> Router {
-        let standing = Self(routes.clone());
-        routes.layer(Extension(standing))
+    /// `routes` as the layers around them may ask them.
+    pub fn of(routes: Router) -> Self {
+        Self(routes)
     }
 
     /// The refusal of whoever may no longer read the path of the request or, where nothing is read there, what lies above it.
