@@ -86,8 +86,8 @@ pub struct Options {
     /// Starts of the program that the time to readiness is the median of.
     #[arg(long, default_value_t = 7)]
     starts: usize,
-    /// Seconds the program is left alone before its memory is read.
-    #[arg(long, default_value_t = 3.0)]
+    /// Seconds the program is left alone before its memory is read. The allocator gives pages back after some.
+    #[arg(long, default_value_t = 30.0)]
     idle_seconds: f64,
     /// Folder for data; a temporary one when absent.
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! What a provider says of itself (OpenID Connect Discovery 1.0, RFC 8414).
 
 use serde::Deserialize;
+use url::Url;
 
 use super::Untrusted;
 use crate::config::{OidcConfig, OidcProvider};
@@ -38,13 +39,16 @@ impl Metadata {
     }
 
     pub(crate) fn read(bytes: &[u8], provider: &OidcProvider, all: &OidcConfig) -> Result<Self, Untrusted> {
-        let found: Self = serde_json::from_slice(bytes).map_err(|_| Untrusted("the discovery document cannot be read"))?;
+        let mut found: Self = serde_json::from_slice(bytes).map_err(|_| Untrusted("the discovery document cannot be read"))?;
         if found.issuer != provider.issuer {
             return Err(Untrusted("the discovery document names another issuer"));
         }
-        let endpoints = [&found.authorization_endpoint, &found.token_endpoint, &found.jwks_uri];
-        if !endpoints.into_iter().chain(&found.userinfo_endpoint).all(|url| all.permits(url)) {
-            return Err(Untrusted("an endpoint is neither https nor among the private origins"));
+        let endpoints = [&mut found.authorization_endpoint, &mut found.token_endpoint, &mut found.jwks_uri];
+        for endpoint in endpoints.into_iter().chain(&mut found.userinfo_endpoint) {
+            let url = Url::parse(endpoint).ok().filter(|url| all.permits(url.as_str()));
+            let url = url.ok_or(Untrusted("an endpoint is neither https nor among the private origins"))?;
+            // As it was understood when it was judged, without the spaces that a parser passes over.
+            *endpoint = url.into();
         }
         if !found.response_types_supported.iter().any(|kind| kind == "code") {
             return Err(Untrusted("the provider has no authorization code flow"));
@@ -108,6 +112,17 @@ mod tests {
             assert!(read(&bad).is_err(), "{name} {value}");
         }
         assert!(Metadata::read(b"<html>", &provider(), &OidcConfig::default()).is_err());
+    }
+
+    #[test]
+    fn endpoints_are_kept_as_they_were_judged() {
+        let mut spaced = document();
+        spaced["jwks_uri"] = json!(" https://keys.example.org/jwks\n");
+        assert_eq!(read(&spaced).unwrap().jwks_uri, "https://keys.example.org/jwks");
+        assert_eq!(
+            read(&document()).unwrap().authorization_endpoint,
+            "https://id.example.org/authorize?realm=1"
+        );
     }
 
     #[test]
