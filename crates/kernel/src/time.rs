@@ -77,12 +77,18 @@ impl FromStr for Timestamp {
         }
         let moment = text.parse::<jiff::Timestamp>().map(Self::from_jiff).map_err(|_| InvalidTimestamp)?;
         // An offset may lead out of the years that have four digits.
-        if moment < YEAR_ZERO { Err(InvalidTimestamp) } else { Ok(moment) }
+        if (YEAR_ZERO..=LAST).contains(&moment) {
+            Ok(moment)
+        } else {
+            Err(InvalidTimestamp)
+        }
     }
 }
 
 /// 0000-01-01T00:00:00Z
 const YEAR_ZERO: Timestamp = Timestamp::from_seconds(-62_167_219_200);
+/// 9999-12-30T22:00:00Z, the last moment in microseconds that is a date in every time zone.
+const LAST: Timestamp = Timestamp::from_seconds(253_402_207_200);
 
 /// The shape of `date-time` (RFC 3339, 5.6); whether there is such a day and hour is not asked.
 fn is_date_time(text: &[u8]) -> bool {
@@ -200,6 +206,7 @@ mod tests {
             ("1970-01-01T00:00:02.999999Z", 2),
             ("1970-01-01T00:00:02.5+00:00", 2),
             ("0000-01-01T00:00:00Z", -62_167_219_200),
+            ("9999-12-30T22:00:00Z", 253_402_207_200),
         ] {
             let read: Timestamp = text.parse().expect(text);
             assert_eq!(read.as_seconds(), seconds, "{text}");
@@ -231,6 +238,7 @@ mod tests {
             " 2024-02-20T10:00:00Z",
             "2024-02-20T10:00:00Z ",
             "0000-01-01T00:00:00+01:00",
+            "9999-12-30T22:00:00.582479Z",
             "9999-12-31T23:59:59Z",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text:?}");

@@ -194,6 +194,36 @@ async fn sec_16_a_replayed_reply_has_no_token() {
     app.stop().await;
 }
 
+/// The paths of these two name neither workspace nor project; their answers do.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_22_whoever_has_left_is_told_nothing_again() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.register("ada").await, app.register("bob").await);
+    let workspace = ada.workspace("Acme").await;
+    join(&app, &ada, &workspace, &bob, "collaborator").await;
+    let own = ada.project(&workspace, "ABC").await;
+    let task = ada.post(&format!("/v1/projects/{own}/tasks"), json!({ "title": "Secret" })).await;
+    let project = json!({ "workspace_id": workspace, "key": "XYZ", "name": "Plans" });
+    let batch = json!({ "operations": [{ "op": "complete", "task_id": task.id() }] });
+    let requests = [("/v1/projects", StatusCode::CREATED, project), ("/v1/tasks/batch", StatusCode::OK, batch)];
+    let ask = |path: &str, body: &Value| {
+        let request = bob.request(Method::POST, path).header("idempotency-key", path).json(body);
+        bob.send(request)
+    };
+    for (path, status, body) in &requests {
+        ask(path, body).await.expect(*status);
+        let replay = ask(path, body).await.expect(*status);
+        assert_eq!(replay.header("idempotency-replayed"), Some("true"), "{path}");
+    }
+    let member = format!("/v1/workspaces/{workspace}/members/{}", bob.user_id);
+    ada.delete_if(&member, 1).await.expect(StatusCode::NO_CONTENT);
+    for (path, _, body) in &requests {
+        let refused = ask(path, body).await.expect(StatusCode::NOT_FOUND);
+        assert!(!refused.text.contains("Secret") && !refused.text.contains("Plans"), "{refused:#?}");
+    }
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_06_inviting_known_and_unknown_addresses_answers_the_same() {
     let app = TestApp::start().await;

@@ -179,7 +179,7 @@ async fn replay(parts: &Parts, stored: StoredReply, body_hash: &[u8; 32]) -> Res
     let has_body = !stored.body.is_empty();
     if has_body
         && let Some(standing) = parts.extensions.get::<Standing>()
-        && let Some(refusal) = standing.refusal(parts).await
+        && let Some(refusal) = standing.refusal(parts, &stored.body).await
     {
         return Ok(refusal);
     }

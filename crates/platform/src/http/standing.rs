@@ -1,11 +1,15 @@
 //! Whether somebody may still see what a stored answer tells: the API is asked, as they would ask it themselves.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
 use http::request::Parts;
 use http::{Method, StatusCode};
+use kernel::ids::Uuid;
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::edge::{RequestMeta, Spans};
@@ -25,8 +29,9 @@ impl Standing {
         Self(routes)
     }
 
-    /// The refusal of whoever may no longer read the path of the request or, where nothing is read there, what lies above it.
-    pub async fn refusal(&self, parts: &Parts) -> Option<Response> {
+    /// The refusal of whoever may no longer read the path of the request or, where nothing is read there, what lies above it; or
+    /// a workspace or project that the stored answer names, for not every path does.
+    pub async fn refusal(&self, parts: &Parts, stored: &str) -> Option<Response> {
         let mut path = parts.uri.path();
         if path.ends_with(PARTING) {
             return None;
@@ -34,13 +39,22 @@ impl Standing {
         while path.starts_with("/v1/") {
             let answer = self.read(path, parts).await?;
             if is_read(&answer) {
-                let refused = matches!(
-                    answer.status(),
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
-                );
-                return refused.then_some(answer);
+                if refuses(&answer) {
+                    return Some(answer);
+                }
+                break;
             }
             path = path.rsplit_once('/')?.0;
+        }
+        let mut homes = BTreeSet::new();
+        if let Ok(stored) = serde_json::from_str(stored) {
+            collect_homes(&stored, &mut homes);
+        }
+        for home in homes {
+            let answer = self.read(&home, parts).await?;
+            if refuses(&answer) {
+                return Some(answer);
+            }
         }
         None
     }
@@ -56,6 +70,36 @@ impl Standing {
             Ok(response) => Some(response),
             Err(never) => match never {},
         }
+    }
+}
+
+fn refuses(answer: &Response) -> bool {
+    matches!(
+        answer.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+    )
+}
+
+/// Where the workspaces and projects that an answer names are read.
+fn collect_homes(value: &Value, homes: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_homes(item, homes)),
+        Value::Object(members) => {
+            for (name, member) in members {
+                let place = match name.as_str() {
+                    "workspace_id" => "workspaces",
+                    "project_id" => "projects",
+                    _ => {
+                        collect_homes(member, homes);
+                        continue;
+                    }
+                };
+                if let Some(id) = member.as_str().and_then(|id| Uuid::try_parse(id).ok()) {
+                    homes.insert(format!("/v1/{place}/{id}"));
+                }
+            }
+        }
+        _ => {}
     }
 }
 

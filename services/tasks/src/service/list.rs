@@ -138,6 +138,9 @@ impl TasksService {
     /// The filter of a list, with the word that its search starts from.
     pub(super) async fn planned_filter(&self, criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Result<Filter> {
         let mut filter = filter(criteria, projects, me);
+        // What can no longer be restored is gone, whether the sweep has come by or not.
+        let kept = self.config.restore_time();
+        filter.deleted_since = criteria.deleted.then(|| self.toolkit.clock.now().minus(kept));
         if let Some(text) = &mut filter.text {
             text.rare = store::search::find_rare(&self.db, filter.projects.keys().copied(), &text.query).await?;
         }
@@ -239,7 +242,7 @@ fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter
         updated_since: criteria.updated_since,
         parent: criteria.parent,
         archived: criteria.archived,
-        deleted: criteria.deleted,
+        deleted_since: None,
         text: criteria.q.as_deref().map(|q| text_filter(q, projects)),
     }
 }

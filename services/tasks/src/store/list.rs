@@ -51,7 +51,8 @@ pub(crate) struct Filter {
     pub updated_since: Option<Timestamp>,
     pub parent: Option<Parent>,
     pub archived: Archived,
-    pub deleted: bool,
+    /// Those in the trash instead, deleted after this time.
+    pub deleted_since: Option<Timestamp>,
     pub text: Option<TextFilter>,
 }
 
@@ -325,10 +326,9 @@ fn filtered(filter: &Filter, scope: &Scope) -> SelectStatement {
         [project] => select.and_where(Expr::col("project_id").eq(id(project))),
         _ => select.and_where(Expr::col("project_id").is_in(padded(scope.projects.iter().copied()))),
     };
-    select.and_where(if filter.deleted {
-        Expr::col("deleted_at").is_not_null()
-    } else {
-        Expr::col("deleted_at").is_null()
+    select.and_where(match filter.deleted_since {
+        Some(since) => Expr::col("deleted_at").gt(micros(since)),
+        None => Expr::col("deleted_at").is_null(),
     });
     match filter.archived {
         Archived::Exclude => select.and_where(Expr::col("archived_at").is_null()),

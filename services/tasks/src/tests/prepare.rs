@@ -247,7 +247,7 @@ async fn lists(things: &Things, db: &Db) {
         updated_since: Some(now),
         parent: Some(Parent::Of(task.id)),
         archived: Archived::Only,
-        deleted: true,
+        deleted_since: Some(now),
         ..one.clone()
     };
     let top = Filter {

@@ -6,7 +6,9 @@ use kernel::ids::{EntityId, TaskId};
 use kernel::{Clock as _, Result};
 use serde_json::json;
 
+use super::lists::titles;
 use super::support::{World, code, if_match, world};
+use crate::service::list::Criteria;
 use crate::view::{TrashItem, TrashKind};
 
 impl World {
@@ -77,6 +79,11 @@ async fn the_trash_tells_what_who_and_until_when() {
         world.trash(world.ann, 50).await.unwrap().is_empty(),
         "its time is over, swept or not"
     );
+    let gone = Criteria {
+        deleted: true,
+        ..Criteria::default()
+    };
+    assert!(titles(&world, gone).await.is_empty(), "nor is it in a list of deleted tasks");
     let late = world
         .service
         .restore_task(&world.ann(), last.id, &if_match(None))
