@@ -205,7 +205,10 @@ async fn sec_22_whoever_has_left_is_told_nothing_again() {
     let task = ada.post(&format!("/v1/projects/{own}/tasks"), json!({ "title": "Secret" })).await;
     let project = json!({ "workspace_id": workspace, "key": "XYZ", "name": "Plans" });
     let batch = json!({ "operations": [{ "op": "complete", "task_id": task.id() }] });
-    let requests = [("/v1/projects", StatusCode::CREATED, project), ("/v1/tasks/batch", StatusCode::OK, batch)];
+    let requests = [
+        ("/v1/projects", StatusCode::CREATED, project),
+        ("/v1/tasks/batch", StatusCode::OK, batch),
+    ];
     let ask = |path: &str, body: &Value| {
         let request = bob.request(Method::POST, path).header("idempotency-key", path).json(body);
         bob.send(request)
