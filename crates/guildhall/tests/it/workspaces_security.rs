@@ -227,6 +227,26 @@ async fn sec_22_whoever_has_left_is_told_nothing_again() {
     app.stop().await;
 }
 
+/// Whoever declines never was a member, and is told again all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn declining_twice_with_one_key_is_declining_once() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.register("ada").await, app.register("bob").await);
+    let workspace = ada.workspace("Acme").await;
+    let invitations = format!("/v1/workspaces/{workspace}/invitations");
+    ada.post(&invitations, json!({ "email": bob.email, "role": "viewer" }))
+        .await
+        .expect(StatusCode::CREATED);
+    let mail = app.mail(&bob.email, |mail| mail.text.contains("/v1/invitations/")).await;
+    let path = format!("/v1/invitations/{}/decline", token_in(&mail.text));
+    let decline = || bob.send(bob.request(Method::POST, &path).header("idempotency-key", "no"));
+    let first = decline().await.expect(StatusCode::OK);
+    let again = decline().await.expect(StatusCode::OK);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.body, first.body);
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_06_inviting_known_and_unknown_addresses_answers_the_same() {
     let app = TestApp::start().await;

@@ -252,7 +252,7 @@ impl Authenticator {
             return Err(invalid());
         }
         let kid = header.kid.ok_or_else(invalid)?;
-        if self.key(&kid).is_none() {
+        if !self.believes(&kid) {
             self.refresh_keys(&kid, request_id).await?;
         }
         let PinnedKey { algorithm, key } = self.key(&kid).ok_or_else(invalid)?;
@@ -304,7 +304,7 @@ impl Authenticator {
         let mut refreshed = self.refreshed.lock().await;
         let now = self.clock.now();
         let recently = refreshed.is_some_and(|at| now >= at && now.since(at) < JWKS_REFRESH);
-        if recently || self.key(kid).is_some() {
+        if recently || self.believes(kid) {
             return Ok(());
         }
         let answer = self.identity.jwks(&CallContext::system(request_id, now), JwksRequest {}).await?;

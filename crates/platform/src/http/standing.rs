@@ -16,8 +16,8 @@ use super::edge::{RequestMeta, Spans};
 use super::extract::Identified;
 use super::problem::ProblemParts;
 
-/// Whoever has left is still told so.
-const PARTING: &str = "/leave";
+/// Whoever has left, or never came in, is still told so.
+const PARTINGS: [&str; 2] = ["/leave", "/decline"];
 
 /// The routes that an answer may be asked of, with the layers of the services and without those around all.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Standing {
     /// a workspace or project that the stored answer names, for not every path does.
     pub async fn refusal(&self, parts: &Parts, stored: &str) -> Option<Response> {
         let mut path = parts.uri.path();
-        if path.ends_with(PARTING) {
+        if PARTINGS.iter().any(|parting| path.ends_with(parting)) {
             return None;
         }
         while path.starts_with("/v1/") {
