@@ -19,7 +19,12 @@ use super::statement::{Plain, Sql, plain};
 use super::unit::{Ask, Check, Output, Step, Work};
 use super::{DbError, Engine, Schema, tls};
 
-const STATEMENT_CACHE: usize = 256;
+/// Per connection. The server keeps at most `max_prepared_stmt_count` (16,382) of all connections together.
+const STATEMENT_CACHE: usize = 64;
+/// How long an idle connection is kept. Without, the driver closes each as soon as it is given back.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long any connection is kept, with as much again at random: so that all find a server that has moved.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MIGRATION_LOCK_SECONDS: u32 = 600;
 
 /// The database of one service on a server.
@@ -46,6 +51,12 @@ impl Mysql {
         let given = Opts::from_url(url.as_str()).map_err(|_| invalid())?;
         let database = format!("{}_{}", given.db_name().ok_or_else(invalid)?, schema.service);
         let constraints = PoolConstraints::new(0, config.max_connections).ok_or_else(invalid)?;
+        let pooling = PoolOpts::new()
+            .with_constraints(constraints)
+            .with_inactive_connection_ttl(IDLE)
+            .with_abs_conn_ttl(Some(LIFETIME))
+            .with_abs_conn_ttl_jitter(Some(LIFETIME))
+            .with_reset_connection(false);
         let seconds = config.statement_timeout_ms.div_ceil(1_000);
         let options = |ssl: Option<SslOpts>, database: Option<&str>| -> Opts {
             OptsBuilder::from_opts(given.clone())
@@ -55,7 +66,7 @@ impl Mysql {
                 .tcp_keepalive(Some(Duration::from_secs(30)))
                 .prefer_socket(false)
                 .ssl_opts(ssl)
-                .pool_opts(PoolOpts::new().with_constraints(constraints).with_reset_connection(false))
+                .pool_opts(pooling.clone())
                 .setup(vec![
                     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
                     // Version comments: the limit of a statement has another name and unit on each server.
@@ -229,10 +240,20 @@ impl Mysql {
                     1021 | 1114 => DbError::Full(message()),
                     3 | 1026 if error.message.contains("28") => DbError::Full(message()),
                     1264 | 1366 | 1406 | 3988 => DbError::Unstorable(message()),
-                    // Too many connections, shutting down, refused, read-only, killed; nothing the caller could mend.
-                    1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1130 | 1203 | 1290 | 1927 | 3169 | 1077..=1081 | 1152..=1161 | 1184 => {
-                        DbError::Down(message())
-                    }
+                    // Too many connections or statements, shutting down, refused, read-only, killed; nothing the caller could mend.
+                    1040
+                    | 1044..=1045
+                    | 1049
+                    | 1053
+                    | 1129..=1130
+                    | 1203
+                    | 1290
+                    | 1461
+                    | 1927
+                    | 3169
+                    | 1077..=1081
+                    | 1152..=1161
+                    | 1184 => DbError::Down(message()),
                     _ => DbError::Other(message()),
                 }
             }

@@ -1,6 +1,8 @@
 //! Reads, one or several at once, short or long.
 
-use platform::db::{DbError, Reads, Unit, count_statements};
+use std::collections::BTreeSet;
+
+use platform::db::{DbError, Engine, Reads, Unit, count_statements};
 use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use testkit::TestDb;
 
@@ -43,6 +45,24 @@ async fn several_reads_answer_together_and_each_is_counted() {
     assert_eq!(found.take(&all), [2]);
     assert_eq!(found.take(&one), [("one".to_owned(), 1)]);
     assert!(found.take(&none).is_empty());
+}
+
+/// To open a connection, set it up and prepare statements costs ten times what a read does.
+#[tokio::test]
+async fn connections_to_a_server_are_used_again() {
+    let db = TestDb::new(SCHEMA).await;
+    let whoami = match db.engine() {
+        Engine::Sqlite => return,
+        Engine::Postgres => "CAST(pg_backend_pid() AS bigint)",
+        Engine::Mysql => "CAST(CONNECTION_ID() AS SIGNED)",
+    };
+    let mut seen = BTreeSet::new();
+    for _ in 0..40 {
+        let select = Query::select().expr(Expr::cust(whoami)).to_owned();
+        seen.insert(db.one::<i64>(select).await.expect("a number"));
+    }
+    // The driver gives a connection back in a task of its own, so that the next one may already be under way.
+    assert!(seen.len() <= 8, "{} connections for 40 reads", seen.len());
 }
 
 #[tokio::test]
