@@ -5,6 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// No configuration allows a workspace more webhooks.
+pub(crate) const MAX_PER_WORKSPACE: u32 = 100;
+
 /// Events sent to programs of a workspace's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -45,7 +48,7 @@ impl Config {
     /// Everything that is wrong with the section, each as one sentence.
     pub fn validate(&self) -> Vec<String> {
         let ranges = [
-            ("max_per_workspace", self.max_per_workspace, 1, 100),
+            ("max_per_workspace", self.max_per_workspace, 1, MAX_PER_WORKSPACE),
             ("concurrency", self.concurrency, 2, 1_000),
             ("concurrency_per_webhook", self.concurrency_per_webhook, 1, 32),
             ("timeout_seconds", self.timeout_seconds, 1, 60),

@@ -1,6 +1,6 @@
 //! What can go wrong, with stable codes.
 
-use kernel::{Error, ErrorKind};
+use kernel::{Error, ErrorKind, Timestamp};
 use platform::db::Guard;
 
 /// A delivery was replayed, given up or sent by another replica meanwhile; what we did with it does not count.
@@ -22,6 +22,13 @@ pub(crate) enum WebhooksError {
     NotOffered,
     #[error("The webhook is disabled; enable it first.")]
     Disabled,
+    #[error(
+        "So many replaced secrets still sign that one more would not fit; rotate again after {until}, or end them all with expire_old_secrets."
+    )]
+    TooManySecrets {
+        /// When the first of them ends.
+        until: Timestamp,
+    },
 }
 
 impl From<WebhooksError> for Error {
@@ -34,6 +41,7 @@ impl From<WebhooksError> for Error {
             E::DeliveryNotFound => (ErrorKind::NotFound, "webhooks.delivery.not_found"),
             E::NotOffered => (ErrorKind::Forbidden, "webhooks.not_offered"),
             E::Disabled => (ErrorKind::Conflict, "webhooks.webhook.disabled"),
+            E::TooManySecrets { .. } => (ErrorKind::Conflict, "webhooks.webhook.too_many_secrets"),
         };
         Self::new(kind, code, error.to_string())
     }

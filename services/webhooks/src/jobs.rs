@@ -11,7 +11,7 @@ use platform::due::{DueHandler, DueItem, Sweep};
 
 use crate::WebhooksService;
 use crate::service::{dispatch, notice};
-use crate::store::deliveries;
+use crate::store::{deliveries, secrets};
 
 /// Rows of one statement, so that no unit holds the writer for long.
 const BATCH: u64 = 200;
@@ -42,7 +42,7 @@ impl DueHandler for Notice {
     }
 }
 
-/// Erases messages that are older than the config keeps them, with their deliveries.
+/// Erases messages that are older than the config keeps them, with their deliveries, and secrets that sign no more.
 pub(crate) struct Retention(pub Arc<WebhooksService>);
 
 #[async_trait]
@@ -55,13 +55,17 @@ impl Sweep for Retention {
     }
     async fn run(&self) -> Result<()> {
         let service = &self.0;
-        let before = service.toolkit.clock.now().minus(service.config.retention());
+        let caller = Caller::system(&*service.toolkit.clock, self.name());
+        let mut unit = Unit::new(&caller);
+        secrets::sweep(&mut unit, caller.now);
+        service.db.apply(unit).await?;
+        let before = caller.now.minus(service.config.retention());
         loop {
             let ids = deliveries::list_old_messages(&service.db, before, BATCH).await?;
             if ids.is_empty() {
                 return Ok(());
             }
-            let mut unit = Unit::new(&Caller::system(&*service.toolkit.clock, self.name()));
+            let mut unit = Unit::new(&caller);
             deliveries::delete_messages(&mut unit, &ids);
             service.db.apply(unit).await?;
         }

@@ -8,7 +8,7 @@
 //! **Invariants.**
 //! - One delivery per event and webhook, even when the event is delivered twice; sent at least once, with the same id.
 //! - What is sent is the public event, the same that live streams show.
-//! - Secrets are sealed at rest and shown once.
+//! - Secrets are sealed at rest and shown once. One that was replaced signs until the end it was promised, unless somebody ends it.
 //! - A request goes only where [`platform::egress::Egress`] lets it, judged anew each time.
 //! - One webhook's receiver cannot delay another's messages.
 //! - A workspace has at most `max_per_workspace` webhooks, however many are made at once.
@@ -49,7 +49,7 @@ pub use store::checks::CHECKS;
 /// Tables of this service.
 pub const SCHEMA: Schema = Schema {
     service: "webhooks",
-    migrations: platform::migrations!["0001_init", "0002_turns"],
+    migrations: platform::migrations!["0001_init", "0002_turns", "0003_old_secrets"],
     unique_rules: &[UniqueRule {
         constraint: "webhook_deliveries_once",
         columns: "webhook_deliveries.webhook_id, webhook_deliveries.message_id",

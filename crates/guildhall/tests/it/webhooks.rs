@@ -267,6 +267,50 @@ async fn a_repeated_request_makes_one_webhook_and_shows_no_secret_again() {
     app.stop().await;
 }
 
+/// After an answer that got lost, and with a button that is pressed again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_rotation_takes_away_the_secret_that_the_receiver_has() {
+    let receiver = Receiver::start(Manner::Answers(200)).await;
+    let app = TestApp::start_with(|config| allow(config, &[&receiver])).await;
+    let ada = app.register("ada").await;
+    let workspace = ada.workspace("Hooks").await;
+    let webhook = make(&ada, &workspace, &receiver, &["project.created"]).await;
+    let rotation = format!("{}/secret-rotation", path(&webhook));
+    let secret_of = |body: &Value| body["secret"].as_str().expect("shown once").to_owned();
+    let keyed = async || {
+        let request = ada.request(Method::POST, &rotation).header("idempotency-key", "q");
+        ada.send(request).await.expect(StatusCode::OK).body
+    };
+    let mut live = vec![secret_of(&webhook), secret_of(&keyed().await)];
+    assert_eq!(keyed().await.get("secret"), None);
+    let press = async || {
+        let answer = ada.send(ada.request(Method::POST, &rotation)).await;
+        secret_of(&answer.expect(StatusCode::OK).body)
+    };
+    let (one, two, three) = tokio::join!(press(), press(), press());
+    live.extend([one, two, three]);
+    ada.project(&workspace, "HOOK").await;
+    let heard = eventually("the message", || async { receiver.heard().pop() }).await;
+    assert_eq!(heard.signature.split(' ').count(), live.len(), "{heard:#?}");
+    assert!(live.iter().all(|secret| heard.is_signed_with(secret)), "{heard:#?}");
+
+    press().await;
+    ada.send(ada.request(Method::POST, &rotation))
+        .await
+        .expect_problem(StatusCode::CONFLICT, "webhooks.webhook.too_many_secrets");
+    // One of them leaked.
+    let ended = ada
+        .post(&rotation, json!({ "expire_old_secrets": true }))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(ended.body.get("old_secret_expires_at"), None);
+    ada.project(&workspace, "HALL").await;
+    let heard = eventually("the next message", || async { receiver.heard().into_iter().nth(1) }).await;
+    assert_eq!(heard.signature.split(' ').count(), 1, "{heard:#?}");
+    assert!(heard.is_signed_with(&secret_of(&ended.body)));
+    app.stop().await;
+}
+
 /// A process that dies between request and note sends the message again, with the same id.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_survives_the_death_of_its_sender() {

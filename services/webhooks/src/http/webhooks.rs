@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use kernel::cursor::Page;
 use kernel::ids::{ProjectId, WebhookId, WorkspaceId};
 use platform::Caller;
-use platform::http::{Body, Field, IfMatch, Patch, Path, Problem, Query as QueryString};
+use platform::http::{Body, Field, IfMatch, OptionalBody, Patch, Path, Problem, Query as QueryString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
@@ -85,7 +85,7 @@ pub(super) struct UpdateWebhookRequest {
     #[schema(value_type = Option<ProjectId>)]
     #[serde(default)]
     project_id: Field<ProjectId>,
-    /// Enabling forgets old failures; disabling gives up what waits to be sent.
+    /// Enabling forgets old failures; disabling gives up what waits to be sent. What happens while it is disabled is not kept for it.
     #[schema(value_type = Option<bool>, nullable = false)]
     #[serde(default)]
     enabled: Field<bool>,
@@ -199,22 +199,38 @@ pub(super) async fn delete_webhook(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// How the secret is rotated; may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateSecretRequest {
+    /// `true`: from now on only the new secret signs. For when one of those before leaked; receivers take no message until they
+    /// have the new one.
+    #[serde(default)]
+    #[schema(default = false)]
+    expire_old_secrets: bool,
+}
+
 /// Rotate the secret
 ///
-/// The answer holds the new secret, this once. For 24 hours (or what the operator chose) messages carry signatures of both the new
-/// and the old one.
+/// The answer holds the new secret, this once. For 24 hours (or what the operator chose) messages carry a signature of the replaced
+/// secret as well; whoever rotates again before shortens that for none of those before. Five replaced secrets can sign at the same time.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace_id}/webhooks/{webhook_id}/secret-rotation", tag = TAG, operation_id = "rotateWebhookSecret",
     params(("workspace_id" = WorkspaceId, Path), ("webhook_id" = WebhookId, Path)),
+    request_body(content = Option<RotateSecretRequest>, example = json!({"expire_old_secrets": false})),
     responses((status = 200, description = "Rotated", body = WebhookWithSecretView, headers(("ETag" = String, description = "Version of the body"))),
-        (status = 404, description = "No such webhook"), (status = 412, description = "Changed since it was read"),
+        (status = 404, description = "No such webhook"), (status = 409, description = "Five replaced secrets still sign"),
+        (status = 412, description = "Changed since it was read"),
         (status = 428, description = "If-Match is missing")))]
 pub(super) async fn rotate_secret(
     State(service): Service,
     caller: Caller,
     Path((workspace_id, id)): Path<(WorkspaceId, WebhookId)>,
     if_match: IfMatch,
+    OptionalBody(body): OptionalBody<RotateSecretRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), service.rotate_secret(&caller, workspace_id, id, &if_match).await?).into_response())
+    let expire_old = body.unwrap_or_default().expire_old_secrets;
+    let rotated = service.rotate_secret(&caller, workspace_id, id, &if_match, expire_old).await?;
+    Ok((no_store(), rotated).into_response())
 }
 
 /// Send a test message

@@ -12,7 +12,7 @@ pub(crate) use schedule::{Answer, Verdict, judge};
 #[cfg(test)]
 pub(crate) use schedule::{MAX_TRIES, RETRY_AFTER};
 pub(crate) use signature::{SigningSecret, signatures};
-pub(crate) use webhook::{DisabledReason, Webhook};
+pub(crate) use webhook::{DisabledReason, MAX_OLD_SECRETS, OldSecret, Webhook};
 
 /// Text of a receiver as it may be stored and shown: no control characters besides line ends and tabs.
 pub(crate) fn plain_text(bytes: &[u8]) -> String {

@@ -55,8 +55,7 @@ pub(crate) struct Webhook {
     pub disabled_at: Option<Timestamp>,
     /// Sealed.
     pub secret: String,
-    /// Sealed.
-    pub old_secret: Option<String>,
+    /// When the last [`OldSecret`] ends.
     pub old_secret_expires_at: Option<Timestamp>,
     pub failing_since: Option<Timestamp>,
     pub last_success_at: Option<Timestamp>,
@@ -75,10 +74,22 @@ impl Webhook {
             && self.event_types.iter().any(|pattern| matches(pattern, event_type))
     }
 
-    /// The sealed secret before the current one, while it still signs.
-    pub fn old_secret_at(&self, now: Timestamp) -> Option<&str> {
-        self.old_secret
-            .as_deref()
-            .filter(|_| self.old_secret_expires_at.is_some_and(|end| now < end))
+    /// Nothing is sent before the receiver's quiet is over.
+    pub fn after_pause(&self, at: Timestamp) -> Timestamp {
+        self.paused_until.map_or(at, |until| at.max(until))
     }
+}
+
+/// Replaced secrets of one webhook that sign at the same time: each makes every message longer.
+pub(crate) const MAX_OLD_SECRETS: usize = 5;
+
+/// A secret that was replaced and signs on for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OldSecret {
+    pub webhook_id: WebhookId,
+    /// Version of the webhook that came with the next secret: the greater, the newer.
+    pub version: i64,
+    /// Sealed.
+    pub secret: String,
+    pub expires_at: Timestamp,
 }

@@ -10,7 +10,7 @@ use super::dispatch;
 use super::views::{AttemptView, DeliveryDetailView, DeliveryView, ReplayView};
 use crate::WebhooksService;
 use crate::error::WebhooksError;
-use crate::model::{DeliveryId, DeliveryState, DueDelivery, Webhook};
+use crate::model::{Delivery, DeliveryId, DeliveryState, DueDelivery, Webhook};
 use crate::store::deliveries::{self as store, Filter};
 
 /// Attempts shown of one delivery.
@@ -27,7 +27,7 @@ impl WebhooksService {
         filter: Filter,
         page: PageRequest,
     ) -> Result<Page<DeliveryView>> {
-        self.webhook(caller, workspace_id, webhook_id).await?;
+        let (webhook, _) = self.webhook(caller, workspace_id, webhook_id).await?;
         let binding = format!(
             "webhook-deliveries|{webhook_id}|{}|{}|{}|{}",
             filter.state.map_or("", DeliveryState::as_str),
@@ -41,7 +41,7 @@ impl WebhooksService {
             .toolkit
             .cursors
             .page(rows, page.limit, &binding, |row| (row.created_at.as_micros(), row.id))?;
-        Ok(page.map(DeliveryView::from))
+        Ok(page.map(|delivery| DeliveryView::new(delivery, &webhook)))
     }
 
     async fn delivery(
@@ -65,11 +65,11 @@ impl WebhooksService {
         webhook_id: WebhookId,
         id: DeliveryId,
     ) -> Result<DeliveryDetailView> {
-        let (_, found) = self.delivery(caller, workspace_id, webhook_id, id).await?;
+        let (webhook, found) = self.delivery(caller, workspace_id, webhook_id, id).await?;
         let attempts = store::list_attempts(&self.db, id, SHOWN_ATTEMPTS).await?;
         Ok(DeliveryDetailView {
             payload: serde_json::from_str(&found.body).map_err(Error::internal)?,
-            delivery: found.delivery.into(),
+            delivery: DeliveryView::new(found.delivery, &webhook),
             attempt_log: attempts.into_iter().map(AttemptView::from).collect(),
         })
     }
@@ -89,9 +89,12 @@ impl WebhooksService {
         let mut unit = Unit::new(caller);
         store::replay(&mut unit, id, caller.now);
         unit.schedule(dispatch::due(webhook_id, caller.now));
-        let mut view = DeliveryView::from(found.delivery);
-        view.state = DeliveryState::Pending;
-        view.next_attempt_at = Some(caller.now);
+        let restarted = Delivery {
+            state: DeliveryState::Pending,
+            next_attempt_at: Some(caller.now),
+            ..found.delivery
+        };
+        let view = DeliveryView::new(restarted, &webhook);
         Ok(self.db.apply_reply(unit, move |_| Ok(dispatch::accepted(view, None))).await?)
     }
 

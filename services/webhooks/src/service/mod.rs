@@ -4,6 +4,7 @@ mod access;
 pub(crate) mod deliveries;
 pub(crate) mod dispatch;
 pub(crate) mod notice;
+mod secrets;
 pub(crate) mod sending;
 pub(crate) mod takeout;
 pub(crate) mod views;

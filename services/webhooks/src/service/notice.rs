@@ -59,7 +59,8 @@ impl Notice {
             subject: format!("The webhook to {} was switched off", self.host),
             text: format!(
                 "Hello,\n\nnothing is sent any more to the webhook to {}: {why}.\n\n\
-                 Once the receiver works again, enable the webhook; messages that failed can then be replayed.\n\n\
+                 Once the receiver works again, enable the webhook; messages that failed can then be replayed. \
+                 What happens while it is off is not kept for it.\n\n\
                  Webhook: {}\nWorkspace: {}\n",
                 self.host, self.webhook_id, self.workspace_id
             ),

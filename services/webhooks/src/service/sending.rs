@@ -25,7 +25,7 @@ use super::{dispatch, notice};
 use crate::WebhooksService;
 use crate::error::MOVED_ON;
 use crate::model::{
-    Answer, Attempt, Delivery, DeliveryState, DisabledReason, DueDelivery, Verdict, Webhook, judge, plain_text, signatures,
+    Answer, Attempt, Delivery, DeliveryState, DisabledReason, DueDelivery, OldSecret, Verdict, Webhook, judge, plain_text, signatures,
 };
 use crate::store;
 
@@ -100,7 +100,8 @@ impl WebhooksService {
             if due.is_empty() {
                 break;
             }
-            let round = join_all(due.iter().map(|due| self.attempt(&webhook, due, item))).await;
+            let old = self.old_secrets(&webhook, now).await?;
+            let round = join_all(due.iter().map(|due| self.attempt(&webhook, &old, due, item))).await;
             round.into_iter().collect::<Result<()>>()?;
             tried = true;
             if started.elapsed() >= TURN {
@@ -123,10 +124,10 @@ impl WebhooksService {
 
     /// Sends once and writes down what came of it. When the process dies between the two the message is sent again:
     /// receivers drop repeats by `webhook-id`.
-    async fn attempt(&self, webhook: &Webhook, due: &DueDelivery, item: &DueItem) -> Result<()> {
+    async fn attempt(&self, webhook: &Webhook, old: &[OldSecret], due: &DueDelivery, item: &DueItem) -> Result<()> {
         let started_at = self.toolkit.clock.now();
         let timer = Instant::now();
-        let sent = match self.request(webhook, due, started_at) {
+        let sent = match self.request(webhook, old, due, started_at) {
             Ok(request) => Sent::from(self.egress.send(request).await),
             Err(error) => {
                 tracing::error!(webhook = %webhook.id, %error, cause = ?error.cause, "a webhook message cannot be signed");
@@ -158,9 +159,9 @@ impl WebhooksService {
         }
     }
 
-    fn request(&self, webhook: &Webhook, due: &DueDelivery, now: Timestamp) -> Result<EgressRequest> {
+    fn request(&self, webhook: &Webhook, old: &[OldSecret], due: &DueDelivery, now: Timestamp) -> Result<EgressRequest> {
         let (id, timestamp) = (due.delivery.message_id.to_string(), now.as_seconds());
-        let signature = signatures(&self.signing_secrets(webhook, now)?, &id, timestamp, due.body.as_bytes())?;
+        let signature = signatures(&self.signing_secrets(webhook, old)?, &id, timestamp, due.body.as_bytes())?;
         let text = |text: String| HeaderValue::from_str(&text).map_err(Error::internal);
         let headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),

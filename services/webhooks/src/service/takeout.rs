@@ -11,6 +11,7 @@ use kernel::cursor::PageRequest;
 /// What becomes of each table.
 pub const DISCLOSED: &[Disclosure] = &[
     Disclosure::new("webhooks", Given::Not(SHARED), Given::In("webhooks")),
+    Disclosure::new("webhook_old_secrets", Given::Not(SHARED), Given::Not(SECRET)),
     Disclosure::new("webhook_turns", Given::Not(SHARED), Given::Not(LOCK)),
     Disclosure::new("webhook_messages", Given::Not(SHARED), Given::Not(LOG)),
     Disclosure::new("webhook_deliveries", Given::Not(SHARED), Given::Not(LOG)),
@@ -18,6 +19,7 @@ pub const DISCLOSED: &[Disclosure] = &[
 ];
 
 const SHARED: &str = "belongs to the workspace, not to a person";
+const SECRET: &str = "secrets are shown once, when they are made";
 const LOCK: &str = "when a webhook was last made; the webhooks themselves say when they were";
 const LOG: &str = "a log of some days of copies of events; what they tell is in the other files";
 

@@ -22,7 +22,7 @@ pub(crate) struct WebhookView {
     /// Names such as `task.created`, groups such as `task.*`, or `*`.
     #[schema(example = json!(["task.*", "member.added"]))]
     pub event_types: Vec<String>,
-    /// Nothing is sent while it is false.
+    /// While it is false nothing is sent, and what happens is not kept for it.
     pub enabled: bool,
     /// Why it is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,10 @@ pub(crate) struct WebhookView {
     pub failing_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<Timestamp>,
-    /// Until then messages carry a signature of the secret before as well.
+    /// The receiver asked for quiet (429 or 503 with `Retry-After`): nothing is sent before. Changing the URL ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Timestamp>,
+    /// Until then messages carry signatures of replaced secrets as well: the end of the last of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_secret_expires_at: Option<Timestamp>,
     pub created_by: UserId,
@@ -58,6 +61,7 @@ impl WebhookView {
             disabled_at: webhook.disabled_at,
             failing_since: webhook.failing_since,
             last_success_at: webhook.last_success_at,
+            paused_until: webhook.paused_until.filter(|end| now < *end),
             old_secret_expires_at: webhook.old_secret_expires_at.filter(|end| now < *end),
             created_by: webhook.created_by,
             created_at: webhook.created_at,
@@ -90,7 +94,7 @@ pub(crate) struct DeliveryView {
     pub state: DeliveryState,
     /// How often it was sent so far.
     pub attempts: i32,
-    /// When it is sent next.
+    /// When it is sent next; not before the end of a pause of the webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,8 +113,8 @@ pub(crate) struct DeliveryView {
     pub created_at: Timestamp,
 }
 
-impl From<Delivery> for DeliveryView {
-    fn from(delivery: Delivery) -> Self {
+impl DeliveryView {
+    pub fn new(delivery: Delivery, webhook: &Webhook) -> Self {
         Self {
             id: delivery.id,
             webhook_id: delivery.webhook_id,
@@ -118,7 +122,7 @@ impl From<Delivery> for DeliveryView {
             event_type: delivery.event_type,
             state: delivery.state,
             attempts: delivery.attempts,
-            next_attempt_at: delivery.next_attempt_at,
+            next_attempt_at: delivery.next_attempt_at.map(|at| webhook.after_pause(at)),
             last_attempt_at: delivery.last_attempt_at,
             last_status: delivery.last_status,
             last_error: delivery.last_error,

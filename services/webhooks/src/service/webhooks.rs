@@ -1,4 +1,4 @@
-//! Webhooks: make, list, change, rotate the secret, delete, test.
+//! Webhooks: make, list, change, delete, test.
 
 use contracts::PublicEvent;
 use contracts::audit::{Action, Entry, Log};
@@ -38,11 +38,6 @@ pub(crate) struct UpdateWebhook {
     pub enabled: Field<bool>,
 }
 
-/// Place of a webhook's secret, for [`platform::seal::SealKey`].
-fn secret_context(id: WebhookId) -> String {
-    format!("webhooks.secret/{id}")
-}
-
 /// What others may know of the URL.
 pub(crate) fn host(webhook: &Webhook) -> String {
     let url = url::Url::parse(&webhook.url).ok();
@@ -69,20 +64,6 @@ fn description(text: &str, errors: &mut Vec<FieldError>) -> Option<String> {
 }
 
 impl WebhooksService {
-    fn seal(&self, id: WebhookId, secret: &SigningSecret) -> Result<String> {
-        self.seal_key.seal(secret.bytes(), &secret_context(id))
-    }
-
-    /// The secrets that sign now, the current one first. An old one that does not open is left out, so that a rotation mends
-    /// a webhook whose secret was sealed under another installation secret.
-    pub(crate) fn signing_secrets(&self, webhook: &Webhook, now: Timestamp) -> Result<Vec<SigningSecret>> {
-        let context = secret_context(webhook.id);
-        let open = |sealed: &str| self.seal_key.open(sealed, &context).map(SigningSecret::from_bytes);
-        let mut secrets = vec![open(&webhook.secret)?];
-        secrets.extend(webhook.old_secret_at(now).and_then(|sealed| open(sealed).ok()));
-        Ok(secrets)
-    }
-
     async fn check_url(&self, url: &str, errors: &mut Vec<FieldError>) {
         if let Err(refused) = self.egress.check(url).await {
             errors.push(FieldError::new("/url", refused.code(), refused.to_string()));
@@ -146,7 +127,6 @@ impl WebhooksService {
             disabled_reason: (!command.enabled).then_some(DisabledReason::Manual),
             disabled_at: (!command.enabled).then_some(caller.now),
             secret: self.seal(id, &secret)?,
-            old_secret: None,
             old_secret_expires_at: None,
             failing_since: None,
             last_success_at: None,
@@ -200,14 +180,15 @@ impl WebhooksService {
     ) -> Result<Reply<WebhookView>> {
         let (old, membership) = self.webhook(caller, workspace_id, id).await?;
         if_match.check_or_require(old.version, membership.strict_concurrency)?;
-        let new = self.changed(caller, &old, command).await?;
+        let mut new = self.changed(caller, &old, command).await?;
         let (changed, entry) = (changed_fields(&old, &new), updated(&old, &new));
         if changed.is_empty() {
             let view = WebhookView::new(&old, caller.now);
             let unit = Unit::new(caller);
             return Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, old.version))).await?);
         }
-        self.store_change(caller, new, changed, entry).await
+        let unit = Self::change(caller, &mut new, changed, entry);
+        self.answer_change(unit, &new, caller.now).await
     }
 
     async fn changed(&self, caller: &Caller, old: &Webhook, command: UpdateWebhook) -> Result<Webhook> {
@@ -256,50 +237,31 @@ impl WebhooksService {
         if errors.is_empty() { Ok(new) } else { Err(Error::invalid(errors)) }
     }
 
-    async fn store_change(&self, caller: &Caller, mut webhook: Webhook, changed: Vec<String>, entry: Entry) -> Result<Reply<WebhookView>> {
+    /// What every change writes. `webhook` becomes what is stored.
+    pub(super) fn change(caller: &Caller, webhook: &mut Webhook, changed: Vec<String>, entry: Entry) -> Unit {
         webhook.version += 1;
         webhook.updated_at = caller.now;
         let mut unit = Unit::new(caller);
-        store::webhooks::update(&mut unit, &webhook);
-        if !webhook.enabled {
+        store::webhooks::update(&mut unit, webhook);
+        if webhook.enabled {
+            // The change may have ended a pause, for whose end the call to send waits. Nothing may be due: then it is soon over.
+            unit.schedule(dispatch::due(webhook.id, caller.now));
+        } else {
             store::deliveries::give_up_pending(&mut unit, webhook.id, dispatch::DISABLED);
         }
         unit.emit(&events::WebhookUpdated {
             workspace_id: webhook.workspace_id,
             webhook_id: webhook.id,
-            host: host(&webhook),
+            host: host(webhook),
             changed,
         });
         unit.record(entry);
-        let (view, version) = (WebhookView::new(&webhook, caller.now), webhook.version);
-        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, version))).await?)
+        unit
     }
 
-    /// Both secrets sign until the old one expires, so receivers can change over without losing a message.
-    pub(crate) async fn rotate_secret(
-        &self,
-        caller: &Caller,
-        workspace_id: WorkspaceId,
-        id: WebhookId,
-        if_match: &IfMatch,
-    ) -> Result<Reply<WebhookWithSecretView>> {
-        let (mut webhook, membership) = self.webhook(caller, workspace_id, id).await?;
-        if_match.check_or_require(webhook.version, membership.strict_concurrency)?;
-        let secret = SigningSecret::random();
-        let sealed = self.seal(id, &secret)?;
-        webhook.old_secret = Some(std::mem::replace(&mut webhook.secret, sealed));
-        webhook.old_secret_expires_at = Some(caller.now.plus(self.config.secret_overlap()));
-        let entry = entry(&webhook, Action::WebhookSecretRotated).changed("secret");
-        let reply = self.store_change(caller, webhook, vec!["secret".to_owned()], entry).await?;
-        Ok(Reply {
-            status: reply.status,
-            location: reply.location,
-            version: reply.version,
-            body: WebhookWithSecretView {
-                webhook: reply.body,
-                secret: Some(secret.shown()),
-            },
-        })
+    pub(super) async fn answer_change(&self, unit: Unit, webhook: &Webhook, now: Timestamp) -> Result<Reply<WebhookView>> {
+        let (view, version) = (WebhookView::new(webhook, now), webhook.version);
+        Ok(self.db.apply_reply(unit, move |_| Ok(Reply::ok(view, version))).await?)
     }
 
     pub(crate) async fn delete_webhook(&self, caller: &Caller, workspace_id: WorkspaceId, id: WebhookId, if_match: &IfMatch) -> Result<()> {
@@ -349,7 +311,7 @@ impl WebhooksService {
         store::deliveries::insert(&mut unit, &delivery);
         unit.schedule(dispatch::due(id, caller.now));
         let location = format!("/v1/workspaces/{workspace_id}/webhooks/{id}/deliveries/{}", delivery.id);
-        let view = DeliveryView::from(delivery);
+        let view = DeliveryView::new(delivery, &webhook);
         Ok(self
             .db
             .apply_reply(unit, move |_| Ok(dispatch::accepted(view, Some(location))))

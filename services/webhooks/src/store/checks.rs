@@ -5,6 +5,11 @@ use platform::check::{Check, Link};
 /// All of them.
 pub const CHECKS: &[Check] = &[
     Check::names(
+        "webhooks.old_secret_webhook",
+        "An old secret is one of a webhook.",
+        Link::new("webhook_old_secrets", &["version"], "webhook_id", "webhooks", "id"),
+    ),
+    Check::names(
         "webhooks.delivery_webhook",
         "A delivery is one to a webhook.",
         Link::new("webhook_deliveries", &["id"], "webhook_id", "webhooks", "id"),

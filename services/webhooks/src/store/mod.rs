@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod deliveries;
+pub(crate) mod secrets;
 pub(crate) mod webhooks;
 
 use kernel::Timestamp;
@@ -21,7 +22,6 @@ enum Webhooks {
     DisabledReason,
     DisabledAt,
     Secret,
-    OldSecret,
     OldSecretExpiresAt,
     FailingSince,
     LastSuccessAt,
@@ -30,6 +30,15 @@ enum Webhooks {
     CreatedBy,
     CreatedAt,
     UpdatedAt,
+}
+
+#[derive(Iden, Clone, Copy)]
+enum WebhookOldSecrets {
+    Table,
+    WebhookId,
+    Version,
+    Secret,
+    ExpiresAt,
 }
 
 #[derive(Iden, Clone, Copy)]

@@ -9,7 +9,7 @@ use super::{WebhookTurns as T, Webhooks as W, micros, uuid_opt};
 use crate::error::MOVED_ON;
 use crate::model::{DisabledReason, Webhook};
 
-const COLUMNS: [W; 19] = [
+const COLUMNS: [W; 18] = [
     W::Id,
     W::WorkspaceId,
     W::ProjectId,
@@ -20,7 +20,6 @@ const COLUMNS: [W; 19] = [
     W::DisabledReason,
     W::DisabledAt,
     W::Secret,
-    W::OldSecret,
     W::OldSecretExpiresAt,
     W::FailingSince,
     W::LastSuccessAt,
@@ -46,15 +45,14 @@ impl FromRow for Webhook {
             disabled_reason: reason.map(|text| text.parse()).transpose().map_err(|error| decode(7, error))?,
             disabled_at: row.get(8)?,
             secret: row.get(9)?,
-            old_secret: row.get(10)?,
-            old_secret_expires_at: row.get(11)?,
-            failing_since: row.get(12)?,
-            last_success_at: row.get(13)?,
-            paused_until: row.get(14)?,
-            version: row.get(15)?,
-            created_by: row.id(16)?,
-            created_at: row.get(17)?,
-            updated_at: row.get(18)?,
+            old_secret_expires_at: row.get(10)?,
+            failing_since: row.get(11)?,
+            last_success_at: row.get(12)?,
+            paused_until: row.get(13)?,
+            version: row.get(14)?,
+            created_by: row.id(15)?,
+            created_at: row.get(16)?,
+            updated_at: row.get(17)?,
         })
     }
 }
@@ -149,7 +147,6 @@ pub(crate) fn insert(unit: &mut Unit, webhook: &Webhook) {
                 webhook.disabled_reason.map(DisabledReason::as_str).into(),
                 micros(webhook.disabled_at).into(),
                 webhook.secret.as_str().into(),
-                webhook.old_secret.clone().into(),
                 micros(webhook.old_secret_expires_at).into(),
                 micros(webhook.failing_since).into(),
                 micros(webhook.last_success_at).into(),
@@ -176,7 +173,6 @@ pub(crate) fn update(unit: &mut Unit, webhook: &Webhook) {
             .value(W::DisabledReason, webhook.disabled_reason.map(DisabledReason::as_str))
             .value(W::DisabledAt, micros(webhook.disabled_at))
             .value(W::Secret, webhook.secret.as_str())
-            .value(W::OldSecret, webhook.old_secret.clone())
             .value(W::OldSecretExpiresAt, micros(webhook.old_secret_expires_at))
             .value(W::FailingSince, micros(webhook.failing_since))
             .value(W::PausedUntil, micros(webhook.paused_until))
@@ -242,7 +238,7 @@ pub(crate) fn disable(unit: &mut Unit, webhook: &Webhook, reason: DisabledReason
     );
 }
 
-/// With its deliveries.
+/// With its deliveries and old secrets.
 pub(crate) fn delete(unit: &mut Unit, webhook: &Webhook) {
     unit.delete_guarded(
         Query::delete()

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use contracts::workspaces::events::{ProjectPurged, WorkspacePurged};
 use kernel::ErrorKind;
 use kernel::ids::{EntityId, ProjectId, WebhookId, WorkspaceId};
+use platform::db::Unit;
 use platform::egress::EgressError;
 use platform::http::{Field, IfMatch};
 use sea_query::{Alias, Query};
 
 use super::{World, announced, rows};
 use crate::Config;
-use crate::model::DisabledReason;
+use crate::model::{DisabledReason, Webhook};
 use crate::service::webhooks::{CreateWebhook, UpdateWebhook};
+use crate::store;
+use crate::store::deliveries::Filter;
 use kernel::cursor::PageRequest;
 
 fn any() -> IfMatch {
@@ -120,6 +123,31 @@ async fn a_workspace_has_only_so_many() {
         }
     }
     assert_eq!(found, [first.id, second.id]);
+}
+
+#[tokio::test]
+async fn a_lowered_limit_starves_no_webhook_that_is_there() {
+    let world = World::with(Config {
+        max_per_workspace: 1,
+        ..Config::default()
+    })
+    .await;
+    let (first, _) = world.webhook(&["*"]).await;
+    let found = store::webhooks::find(&world.db, world.workspace, first.id)
+        .await
+        .expect("a database");
+    // Made while more were allowed.
+    let second = Webhook {
+        id: WebhookId::generate(&world.clock),
+        ..found.expect("the webhook")
+    };
+    let mut unit = Unit::new(&world.caller(world.ada));
+    store::webhooks::insert(&mut unit, &second);
+    world.db.apply(unit).await.expect("made");
+    world.task_happens().await;
+    for id in [first.id, second.id] {
+        assert_eq!(world.deliveries(id, Filter::default()).await.len(), 1, "{id}");
+    }
 }
 
 /// Also the first ones, when there is no webhook yet that they could wait for.
@@ -233,9 +261,17 @@ async fn a_deleted_webhook_is_gone_with_its_log() {
     world.work().await;
     world.task_happens().await;
     let ada = world.caller(world.ada);
+    let rotated = world.service.rotate_secret(&ada, world.workspace, webhook.id, &any(), false).await;
+    rotated.expect("rotated");
     let deleted = world.service.delete_webhook(&ada, world.workspace, webhook.id, &any()).await;
     deleted.expect("deleted");
-    for table in ["webhooks", "webhook_deliveries", "webhook_attempts", "due_work"] {
+    for table in [
+        "webhooks",
+        "webhook_old_secrets",
+        "webhook_deliveries",
+        "webhook_attempts",
+        "due_work",
+    ] {
         assert_eq!(rows(&world.db, table).await, 0, "{table}");
     }
     let sent = world.network.sent().len();
@@ -260,6 +296,8 @@ async fn purged_workspaces_and_projects_take_their_webhooks_along() {
     let ada = world.caller(world.ada);
     let made = world.service.create_webhook(&ada, world.workspace, command).await;
     let of_project = made.expect("made").body.webhook;
+    let rotated = world.service.rotate_secret(&ada, world.workspace, of_all.id, &any(), false).await;
+    rotated.expect("rotated");
     world.task_happens().await;
     let purged = ProjectPurged {
         workspace_id: world.workspace,
@@ -280,7 +318,13 @@ async fn purged_workspaces_and_projects_take_their_webhooks_along() {
             workspace_id: world.workspace,
         })
         .await;
-    for table in ["webhooks", "webhook_turns", "webhook_messages", "webhook_deliveries"] {
+    for table in [
+        "webhooks",
+        "webhook_old_secrets",
+        "webhook_turns",
+        "webhook_messages",
+        "webhook_deliveries",
+    ] {
         assert_eq!(rows(&world.db, table).await, 0, "{table}");
     }
 }

@@ -3,6 +3,7 @@
 mod administration;
 mod deliveries;
 mod prepare;
+mod secrets;
 mod sending;
 
 use std::collections::VecDeque;

@@ -5,9 +5,9 @@ use kernel::ids::{EntityId, EventId, ProjectId, UserId, WebhookId, WorkspaceId};
 use testkit::FixedClock;
 
 use crate::SCHEMA;
-use crate::model::{Attempt, Delivery, DeliveryId, DeliveryState, DisabledReason, Message, Webhook};
+use crate::model::{Attempt, Delivery, DeliveryId, DeliveryState, DisabledReason, Message, OldSecret, Webhook};
 use crate::store::deliveries::{self, Filter};
-use crate::store::webhooks;
+use crate::store::{secrets, webhooks};
 
 #[tokio::test]
 async fn the_engine_accepts_every_statement_of_the_store() {
@@ -26,7 +26,6 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         disabled_reason: None,
         disabled_at: None,
         secret: "v1.x".to_owned(),
-        old_secret: None,
         old_secret_expires_at: None,
         failing_since: None,
         last_success_at: None,
@@ -35,6 +34,12 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         created_by: UserId::generate(&clock),
         created_at: now,
         updated_at: now,
+    };
+    let old_secret = OldSecret {
+        webhook_id: id,
+        version: 2,
+        secret: "v1.y".to_owned(),
+        expires_at: now,
     };
     let message = Message {
         id: EventId::generate(&clock),
@@ -76,6 +81,12 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         webhooks::disable(unit, &webhook, DisabledReason::Gone, now);
         webhooks::delete(unit, &webhook);
         webhooks::erase_workspace(unit, workspace);
+
+        let _ = secrets::list_live(db, id, now).await;
+        secrets::insert(unit, &old_secret);
+        secrets::delete_ended(unit, id, now);
+        secrets::delete_all(unit, id);
+        secrets::sweep(unit, now);
 
         deliveries::insert_message(unit, &message);
         deliveries::insert(unit, &delivery);

@@ -16,11 +16,11 @@ use crate::store::deliveries::Filter;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn any() -> IfMatch {
+pub(super) fn any() -> IfMatch {
     IfMatch::from_headers(&http::HeaderMap::new())
 }
 
-fn secret(shown: &str) -> SigningSecret {
+pub(super) fn secret(shown: &str) -> SigningSecret {
     let encoded = shown.strip_prefix("whsec_").expect("the prefix");
     SigningSecret::from_bytes(BASE64.decode(encoded.as_bytes()).expect("base64"))
 }
@@ -257,13 +257,61 @@ async fn a_receiver_that_asks_for_quiet_gets_it() {
     assert!(log.iter().all(|delivery| delivery.state == DeliveryState::Delivered), "{log:#?}");
 }
 
+/// A day of quiet is long when the mistake was ours.
+#[tokio::test]
+async fn a_corrected_url_ends_the_quiet_at_once() {
+    let world = World::new().await;
+    let (webhook, _) = world.webhook(&["*"]).await;
+    world.network.will([with_header(429, "retry-after", "86400")]);
+    world.task_happens().await;
+    world.work().await;
+    world.task_happens().await;
+    world.work().await;
+    assert_eq!(world.network.sent().len(), 1);
+    let until = world.read(webhook.id).await.paused_until.expect("a pause");
+    assert_eq!(until, world.clock.now().minus(Duration::from_millis(1)).plus(24 * HOUR));
+    let log = world.deliveries(webhook.id, Filter::default()).await;
+    assert_eq!(log.len(), 2);
+    for delivery in &log {
+        assert_eq!(delivery.next_attempt_at, Some(until), "nothing is sent before");
+        assert_eq!(world.detail(webhook.id, delivery.id).await.delivery, *delivery);
+    }
+    let ada = world.caller(world.ada);
+    let replayed = world.service.replay_delivery(&ada, world.workspace, webhook.id, log[0].id).await;
+    assert_eq!(replayed.expect("accepted").body.next_attempt_at, Some(until));
+    world.work().await;
+    assert_eq!(world.network.sent().len(), 1, "not even that");
+
+    let command = UpdateWebhook {
+        url: Field::Value("https://right.example.com/in".to_owned()),
+        ..UpdateWebhook::default()
+    };
+    let corrected = world
+        .service
+        .update_webhook(&ada, world.workspace, webhook.id, &any(), command)
+        .await;
+    assert_eq!(corrected.expect("corrected").body.paused_until, None);
+    world.work().await;
+    let sent = world.network.sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[1].url, "https://right.example.com/in");
+    // What was refused itself keeps the time that it was given.
+    let log = world.deliveries(webhook.id, Filter::default()).await;
+    assert_eq!(
+        log.iter()
+            .map(|delivery| (delivery.state, delivery.next_attempt_at))
+            .collect::<Vec<_>>(),
+        [(DeliveryState::Delivered, None), (DeliveryState::Pending, Some(until))]
+    );
+}
+
 #[tokio::test]
 async fn after_a_rotation_both_secrets_sign_for_a_day() {
     let world = World::new().await;
     let (webhook, old) = world.webhook(&["*"]).await;
     let rotated = world
         .service
-        .rotate_secret(&world.caller(world.ada), world.workspace, webhook.id, &any())
+        .rotate_secret(&world.caller(world.ada), world.workspace, webhook.id, &any(), false)
         .await
         .expect("rotated");
     let new = rotated.body.secret.expect("shown once");
@@ -321,7 +369,7 @@ async fn a_secret_that_cannot_be_read_is_a_failure_with_its_reason() {
     // Rotating mends it, although the old secret still does not open.
     let rotated = world
         .service
-        .rotate_secret(&world.caller(world.ada), world.workspace, webhook.id, &any())
+        .rotate_secret(&world.caller(world.ada), world.workspace, webhook.id, &any(), false)
         .await;
     rotated.expect("rotated");
     world.after(Duration::from_secs(6)).await;
