@@ -1,6 +1,9 @@
 //! Invariants of what a service keeps, as data: each service lists its own, `guildhall verify` evaluates them on every engine.
 
-use sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
+use std::time::Duration;
+
+use kernel::Timestamp;
+use sea_query::{Alias, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
 /// How bad it is when a check finds something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -29,6 +32,10 @@ pub enum Rule {
     Finds(fn() -> SelectStatement),
     /// A column, unless NULL, names a row of another table.
     Names(Link),
+    /// Every text of a column can be read.
+    Reads(Texts),
+    /// The inbox knows every event that a consumer wrote rows for.
+    Handled(Handled),
 }
 
 /// `table.column` names a row of `of` by its `key`.
@@ -46,20 +53,27 @@ pub struct Link {
 
 impl Check {
     pub const fn finds(name: &'static str, about: &'static str, query: fn() -> SelectStatement) -> Self {
-        Self {
-            name,
-            about,
-            severity: Severity::Broken,
-            rule: Rule::Finds(query),
-        }
+        Self::new(name, about, Rule::Finds(query))
     }
 
     pub const fn names(name: &'static str, about: &'static str, link: Link) -> Self {
+        Self::new(name, about, Rule::Names(link))
+    }
+
+    pub const fn reads(name: &'static str, about: &'static str, texts: Texts) -> Self {
+        Self::new(name, about, Rule::Reads(texts))
+    }
+
+    pub const fn handled(name: &'static str, about: &'static str, handled: Handled) -> Self {
+        Self::new(name, about, Rule::Handled(handled))
+    }
+
+    const fn new(name: &'static str, about: &'static str, rule: Rule) -> Self {
         Self {
             name,
             about,
             severity: Severity::Broken,
-            rule: Rule::Names(link),
+            rule,
         }
     }
 
@@ -120,7 +134,7 @@ impl Link {
             .from(Alias::new(self.table))
             .and_where(column().is_not_null())
             .and_where_option(after.map(|after| column().gt(after)))
-            .order_by(Alias::new(self.column), sea_query::Order::Asc)
+            .order_by(Alias::new(self.column), Order::Asc)
             .limit(limit)
             .take()
     }
@@ -149,6 +163,61 @@ impl Link {
     }
 }
 
+/// Texts that the program wrote and has to be able to read again, in a table of moderate size.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts {
+    pub table: &'static str,
+    /// A text that names a row of `table`.
+    pub id: &'static str,
+    pub column: &'static str,
+    /// Why it cannot be read.
+    pub fault: fn(&str) -> Option<String>,
+}
+
+impl Texts {
+    /// Rows after the first `skip`: their id, then the text.
+    pub fn page(&self, skip: u64, limit: u64) -> SelectStatement {
+        Query::select()
+            .columns([self.id, self.column])
+            .from(self.table)
+            .order_by(self.id, Order::Asc)
+            .offset(skip)
+            .limit(limit)
+            .take()
+    }
+}
+
+/// `table.event` is the id of an event; `consumer` wrote the row at the moment `table.at`, in one unit with the inbox row.
+#[derive(Debug, Clone, Copy)]
+pub struct Handled {
+    pub table: &'static str,
+    pub event: &'static str,
+    pub at: &'static str,
+    pub consumer: &'static str,
+}
+
+/// Inboxes forget nothing that is younger than a week (`events.inbox_retention`); a day less, because clocks differ.
+const REMEMBERED: Duration = Duration::from_secs(6 * 24 * 3_600);
+
+impl Handled {
+    /// Events of young rows that the inbox does not know, with the moment of the row.
+    pub fn forgotten(&self, as_of: Timestamp) -> SelectStatement {
+        let column = |name: &'static str| Expr::col((self.table, name));
+        let known = Query::select()
+            .expr(Expr::cust("1"))
+            .from("inbox")
+            .and_where(Expr::col(("inbox", "consumer")).eq(self.consumer))
+            .and_where(Expr::col(("inbox", "event_id")).eq(column(self.event)))
+            .take();
+        Query::select()
+            .columns([self.event, self.at])
+            .from(self.table)
+            .and_where(column(self.at).gte(as_of.minus(REMEMBERED).as_micros()))
+            .and_where(Expr::exists(known).not())
+            .take()
+    }
+}
+
 fn child(column: &'static str) -> Expr {
     Expr::col((Alias::new("child"), Alias::new(column)))
 }
@@ -160,7 +229,7 @@ pub const PLATFORM: &[Check] = &[
             .columns(["id", "event_type", "subject"])
             .from("outbox")
             .and_where(Expr::col("parked_at").is_not_null())
-            .order_by("seq", sea_query::Order::Asc)
+            .order_by("seq", Order::Asc)
             .take()
     }),
     Check::finds("outbox.repeated", "An event is in the outbox once.", || {
@@ -177,19 +246,12 @@ pub const PLATFORM: &[Check] = &[
         Link::new("outbox_failures", &["event_id", "consumer"], "event_id", "outbox", "id"),
     )
     .attention(),
-    Check::finds("inbox.undated", "A handled event was handled at some time.", || {
-        Query::select()
-            .columns(["consumer", "event_id"])
-            .from("inbox")
-            .and_where(Expr::col("handled_at").lte(0))
-            .take()
-    }),
     Check::finds("due_work.given_up", "No due work was given up.", || {
         Query::select()
             .columns(["id", "kind", "last_error"])
             .from("due_work")
             .and_where(Expr::col("dead_at").is_not_null())
-            .order_by("dead_at", sea_query::Order::Asc)
+            .order_by("dead_at", Order::Asc)
             .take()
     })
     .attention(),

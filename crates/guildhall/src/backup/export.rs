@@ -2,10 +2,11 @@
 
 use kernel::{Clock, SystemClock};
 use platform::db::transfer::Transfer;
-use platform::db::{DbConfig, Engine, Schema};
+use platform::db::{DbConfig, Engine};
 use platform::events::store::find_lease;
 
-use super::load::{Level, Loaded, Target, load};
+use super::levels::{Level, levels};
+use super::load::{Loaded, Target, load};
 use super::{Problem, Progress, Result, refused};
 use crate::compose;
 use crate::config::Config;
@@ -18,9 +19,8 @@ pub struct Exported {
     pub rows: u64,
 }
 
-/// Moves the SQLite data of `source` to the empty schemas of `target`, counts and checksums compared. The source stays as it is.
-/// Without `running` a source that a server works on is refused: what it writes from now on would be missing in the target.
-pub async fn export(source: &Config, target: &DbConfig, running: bool, progress: &Progress) -> Result<Exported> {
+/// Refuses a move that is none from SQLite to a server; gives the target's engine.
+pub fn check_move(source: &Config, target: &DbConfig) -> Result<Engine> {
     let engine = target.engine().map_err(Problem::Refused)?;
     if source.database.engine().map_err(Problem::Refused)? != Engine::Sqlite {
         return refused("the source is not SQLite: from one server to another go by way of `guildhall backup` and `guildhall restore`");
@@ -28,21 +28,16 @@ pub async fn export(source: &Config, target: &DbConfig, running: bool, progress:
     if engine == Engine::Sqlite {
         return refused("--database-url: name the target, as in postgres://user@host/guildhall or mysql://user@host/guildhall");
     }
-    let schemas = compose::schemas();
-    let mut transfer = Transfer::read(&source.database, &source.server.data_dir, &schemas).await?;
-    let mut levels: Vec<Level> = Vec::new();
-    for schema in schemas {
-        let ran = transfer.migrations(schema.service).await?;
-        if let Some(odd) = ran.iter().find(|ran| !ran.known) {
-            return refused(format!(
-                "{} has migration {}, which is not this program's",
-                schema.service, odd.label
-            ));
-        }
-        if !ran.is_empty() {
-            levels.push((schema, ran.into_iter().map(|ran| ran.label).collect()));
-        }
-    }
+    Ok(engine)
+}
+
+/// Moves the SQLite data of `source` to the empty schemas of `target`, counts and checksums compared. The source stays as it is.
+/// Without `running` a source that a server works on is refused: what it writes from now on would be missing in the target. The
+/// caller then keeps servers from starting meanwhile, by their lock.
+pub async fn export(source: &Config, target: &DbConfig, running: bool, progress: &Progress) -> Result<Exported> {
+    let engine = check_move(source, target)?;
+    let mut transfer = Transfer::read(&source.database, &source.server.data_dir, &compose::schemas()).await?;
+    let levels = levels(&mut transfer).await?;
     if levels.is_empty() {
         return refused(format!("there are no databases in {}", source.server.data_dir.display()));
     }
@@ -58,8 +53,9 @@ pub async fn export(source: &Config, target: &DbConfig, running: bool, progress:
     Ok(Exported { engine, tables, rows })
 }
 
-/// A server gives its relay's lease back when it stops; one that was killed leaves it behind until it expires.
-async fn refuse_running(source: &mut Transfer, levels: &[(Schema, Vec<String>)]) -> Result<()> {
+/// For file systems without locks. A server gives its relay's lease back when it stops; one that was killed leaves it behind
+/// until it expires.
+async fn refuse_running(source: &mut Transfer, levels: &[Level]) -> Result<()> {
     for (schema, _) in levels {
         let held = source.all(schema.service, find_lease(SystemClock.now())).await?;
         if let Some(until) = held.into_iter().next().map(kernel::Timestamp::from_micros) {

@@ -4,14 +4,12 @@ use std::path::Path;
 
 use futures_util::StreamExt as _;
 use platform::db::transfer::{Digest, Table, Transfer, drop_database, migrate_to};
-use platform::db::{DbConfig, Schema};
+use platform::db::{DbConfig, DbError, Schema};
 
+use super::levels::{Level, holds_rows};
 use super::manifest::{ServiceCopy, TableCopy};
 use super::{Progress, Result, refused};
 use crate::compose;
-
-/// A service with the migrations that ran in the database it comes from.
-pub type Level = (Schema, Vec<String>);
 
 /// What arrived, service by service.
 pub type Loaded = Vec<(&'static str, Vec<TableCopy>)>;
@@ -38,7 +36,7 @@ pub async fn load(
     let loaded = fill(source, levels, target, expected, progress).await;
     if loaded.is_err() {
         for schema in fresh {
-            if let Err(error) = drop_database(config, data_dir, schema).await {
+            if let Err(error) = take_back(config, data_dir, schema).await {
                 tracing::warn!(service = schema.service, %error, "an empty schema stays behind");
             }
         }
@@ -71,6 +69,20 @@ async fn check_empty(config: &DbConfig, data_dir: &Path) -> Result<Vec<Schema>> 
         }
     }
     Ok(fresh)
+}
+
+/// Removes the schema that was made for this. Not when rows are in it, for ours never were committed: somebody has started a
+/// server there meanwhile.
+async fn take_back(config: &DbConfig, data_dir: &Path, schema: Schema) -> std::result::Result<(), DbError> {
+    let mut made = Transfer::read(config, data_dir, &[schema]).await?;
+    let used = holds_rows(&mut made, schema.service).await?;
+    // Its transaction would keep the schema from being dropped.
+    made.commit().await?;
+    if used {
+        tracing::warn!(service = schema.service, "a server works on the target: what it wrote stays");
+        return Ok(());
+    }
+    drop_database(config, data_dir, schema).await
 }
 
 async fn fill(
@@ -167,5 +179,52 @@ pub fn same_tables(service: &str, from: &[Table], to: &[Table]) -> Result<()> {
     {
         Some((table, _)) => refused(format!("{service}.{table} is not made of the same columns on both sides")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::Caller;
+    use platform::db::{Engine, Unit};
+    use sea_query::Query;
+    use testkit::TestServer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_made_is_taken_back_unless_somebody_wrote_to_it() {
+        if testkit::engine() == Engine::Sqlite {
+            // Never a target: its files are removed as files.
+            return;
+        }
+        let server = TestServer::new(&[notifications::SCHEMA]).await;
+        let db = server.db(notifications::SCHEMA).await;
+        let caller = Caller::system(&kernel::SystemClock, "test");
+        let mut unit = Unit::new(&caller);
+        let id = kernel::ids::Uuid::from_u128(7);
+        let counter = Query::insert()
+            .into_table("event_counters")
+            .columns(["workspace_id", "last_seq"])
+            .values_panic([id.into(), 1_i64.into()])
+            .take();
+        unit.insert(counter);
+        db.apply(unit).await.expect("written");
+        let left = async || {
+            let mut databases = Transfer::read(server.config(), server.folder(), &[notifications::SCHEMA])
+                .await
+                .expect("a database");
+            databases.migrations("notifications").await.expect("migrations").len()
+        };
+        take_back(server.config(), server.folder(), notifications::SCHEMA)
+            .await
+            .expect("seen");
+        assert_ne!(left().await, 0, "what somebody wrote stays");
+        let mut unit = Unit::new(&caller);
+        unit.delete(Query::delete().from_table("event_counters").take());
+        db.apply(unit).await.expect("deleted");
+        take_back(server.config(), server.folder(), notifications::SCHEMA)
+            .await
+            .expect("dropped");
+        assert_eq!(left().await, 0);
     }
 }

@@ -5,6 +5,7 @@
 
 mod archive;
 mod export;
+mod levels;
 mod load;
 mod manifest;
 mod restore;
@@ -20,7 +21,7 @@ use platform::db::{DbConfig, DbError};
 use crate::compose;
 use crate::config::Config;
 
-pub use export::{Exported, export};
+pub use export::{Exported, check_move, export};
 pub use manifest::Manifest;
 pub use restore::{Restored, restore};
 pub use save::{Saved, save};

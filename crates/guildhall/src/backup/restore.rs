@@ -6,7 +6,8 @@ use platform::db::transfer::{Transfer, migrate_to};
 use platform::db::{Engine, Schema};
 
 use super::archive::{self, Unpacked};
-use super::load::{Level, Target, load};
+use super::levels::Level;
+use super::load::{Target, load};
 use super::manifest::{self, Manifest};
 use super::{Problem, Progress, Result, at, blocking, files_in, refused};
 use crate::compose;

@@ -8,6 +8,7 @@ use kernel::Timestamp;
 use platform::db::transfer::{Digest, Transfer, migrate_to};
 use platform::db::{Engine, Schema};
 
+use super::levels::{Level, levels};
 use super::load::same_tables;
 use super::manifest::{FORMAT, Manifest, SecretNote, ServiceCopy, TableCopy};
 use super::{Progress, Result, archive, at, blocking, files_in, refused, secret_fingerprint};
@@ -110,31 +111,7 @@ fn secret_text(config: &Config) -> Result<String> {
     }
 }
 
-/// The services that have a database, with the migrations that ran in it. Refuses what could not be brought back.
-async fn levels(source: &mut Transfer) -> Result<Vec<(Schema, Vec<String>)>> {
-    let mut levels = Vec::new();
-    for schema in compose::schemas() {
-        let ran = source.migrations(schema.service).await?;
-        if let Some(odd) = ran.iter().find(|ran| !ran.known) {
-            return refused(format!(
-                "{} has migration {}, which is not this program's: use the version that made the database",
-                schema.service, odd.label
-            ));
-        }
-        if let Some(open) = ran.iter().find(|ran| !ran.finished) {
-            return refused(format!(
-                "migration {} of {} is unfinished; run `guildhall migrate` first",
-                open.label, schema.service
-            ));
-        }
-        if !ran.is_empty() {
-            levels.push((schema, ran.into_iter().map(|ran| ran.label).collect()));
-        }
-    }
-    Ok(levels)
-}
-
-async fn copy_files(source: &mut Transfer, levels: &[(Schema, Vec<String>)], folder: &Path, progress: &Progress) -> Result<()> {
+async fn copy_files(source: &mut Transfer, levels: &[Level], folder: &Path, progress: &Progress) -> Result<()> {
     for (schema, _) in levels {
         progress.phase(format!("copying {}", schema.service), 1);
         let bar = progress.clone();
@@ -147,7 +124,7 @@ async fn copy_files(source: &mut Transfer, levels: &[(Schema, Vec<String>)], fol
 type Digests = BTreeMap<(&'static str, String), Digest>;
 
 /// From a server into new SQLite files of the same migrations. Gives what was read.
-async fn copy_rows(source: &mut Transfer, levels: &[(Schema, Vec<String>)], folder: &Path, progress: &Progress) -> Result<Digests> {
+async fn copy_rows(source: &mut Transfer, levels: &[Level], folder: &Path, progress: &Progress) -> Result<Digests> {
     let files = files_in(folder);
     let schemas: Vec<Schema> = levels.iter().map(|(schema, _)| *schema).collect();
     for (schema, migrations) in levels {
@@ -182,7 +159,7 @@ async fn copy_rows(source: &mut Transfer, levels: &[(Schema, Vec<String>)], fold
 }
 
 /// Reads the copies back: what the manifest says was really in the files.
-async fn describe(levels: &[(Schema, Vec<String>)], folder: &Path, progress: &Progress) -> Result<Vec<ServiceCopy>> {
+async fn describe(levels: &[Level], folder: &Path, progress: &Progress) -> Result<Vec<ServiceCopy>> {
     let schemas: Vec<Schema> = levels.iter().map(|(schema, _)| *schema).collect();
     let mut copies = Transfer::read(&files_in(folder), folder, &schemas).await?;
     let mut services = Vec::new();

@@ -1,5 +1,6 @@
 //! `guildhall verify`: every invariant of every service, at one instant, with the rows that break it.
 
+mod schema;
 mod seals;
 
 use std::collections::BTreeSet;
@@ -9,12 +10,13 @@ use audit::AuditKey;
 use contracts::Envelope;
 use kernel::Timestamp;
 use kernel::ids::Uuid;
-use platform::check::{Check, Link, PLATFORM, Rule, Severity};
+use platform::check::{Check, Link, PLATFORM, Rule, Severity, Texts};
 use platform::db::transfer::{Transfer, known_migrations};
 use platform::db::{DbError, Engine, FromRow, Row, Schema};
 use sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use serde::Serialize;
 
+use super::levels::{LOST_OR_NEW, holds_rows};
 use super::manifest::Manifest;
 use super::{Problem, Progress, Result, files_in, refused, restore};
 use crate::compose;
@@ -91,7 +93,7 @@ pub async fn verify(config: &Config, progress: &Progress) -> Result<Report> {
     let schemas = compose::schemas();
     let transfer = Transfer::read(&config.database, &config.server.data_dir, &schemas).await?;
     let as_of = transfer.taken_at;
-    Run::new(config, transfer, as_of, progress)?.all().await
+    Run::new(config, transfer, as_of, true, progress)?.all().await
 }
 
 /// Verifies what an archive holds: its checksums, and then the same as in an installation.
@@ -101,7 +103,9 @@ pub async fn verify_archive(config: &Config, from: &Path, progress: &Progress) -
     let schemas = compose::schemas();
     let transfer = Transfer::read(&files_in(folder), folder, &schemas).await?;
     let manifest = unpacked.manifest;
-    let mut run = Run::new(config, transfer, manifest.taken_at, progress)?;
+    // An older program may have had fewer services.
+    let whole = manifest.guildhall == env!("CARGO_PKG_VERSION");
+    let mut run = Run::new(config, transfer, manifest.taken_at, whole, progress)?;
     run.compare(&manifest).await?;
     Ok((manifest, run.all().await?))
 }
@@ -116,11 +120,13 @@ struct Run<'a> {
     /// Services whose tables are those of this program.
     current: BTreeSet<&'static str>,
     /// Services without a database.
-    absent: usize,
+    absent: Vec<&'static str>,
+    /// Every service has to have one.
+    whole: bool,
 }
 
 impl<'a> Run<'a> {
-    fn new(config: &Config, transfer: Transfer, as_of: Timestamp, progress: &'a Progress) -> Result<Self> {
+    fn new(config: &Config, transfer: Transfer, as_of: Timestamp, whole: bool, progress: &'a Progress) -> Result<Self> {
         let max_lag = config.events.max_lag.get().as_secs();
         Ok(Self {
             report: Report {
@@ -135,7 +141,8 @@ impl<'a> Run<'a> {
             audit_key: config.server.existing_secret()?.as_ref().map(compose::audit_key),
             progress,
             current: BTreeSet::new(),
-            absent: 0,
+            absent: Vec::new(),
+            whole,
         })
     }
 
@@ -146,9 +153,10 @@ impl<'a> Run<'a> {
             self.unless_damaged(schema.service, outcome)?;
             self.progress.add(1);
         }
-        if self.absent == compose::KEPT.len() {
+        if self.absent.len() == compose::KEPT.len() {
             return refused("there is no installation here: none of the databases exists");
         }
+        self.absent().await?;
         for (schema, checks) in compose::KEPT {
             if self.current.contains(schema.service) {
                 let outcome = self.rows(schema.service, checks).await;
@@ -165,6 +173,7 @@ impl<'a> Run<'a> {
         for check in PLATFORM.iter().chain(checks) {
             self.check(service, check).await?;
         }
+        self.inbox(service).await?;
         self.envelopes(service).await?;
         self.waiting(service).await
     }
@@ -241,14 +250,7 @@ impl<'a> Run<'a> {
         let service = schema.service;
         let ran = self.transfer.migrations(service).await?;
         if ran.is_empty() {
-            self.absent += 1;
-            self.note(
-                service,
-                "database.present",
-                Severity::Attention,
-                "Every service has a database; one that came with an upgrade gets it from `guildhall migrate`.",
-                vec![format!("{service} has none")],
-            );
+            self.absent.push(service);
             return Ok(());
         }
         let odd = ran.iter().filter(|ran| !ran.known).map(|ran| ran.label.clone()).collect::<Vec<_>>();
@@ -293,7 +295,36 @@ impl<'a> Run<'a> {
             "The file is undamaged, and its foreign keys hold.",
             damage,
         );
+        if self.current.contains(service) {
+            self.structure(schema).await?;
+        }
         Ok(())
+    }
+
+    /// Where others have rows, a service without a database is taken for lost.
+    async fn absent(&mut self) -> Result<()> {
+        if self.absent.is_empty() {
+            return Ok(());
+        }
+        let lost = self.whole && self.is_used().await?;
+        let severity = if lost { Severity::Broken } else { Severity::Attention };
+        let about = format!("Every service has a database. {LOST_OR_NEW}.");
+        for service in std::mem::take(&mut self.absent) {
+            self.note(service, "database.present", severity, &about, vec![format!("{service} has none")]);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody has worked here. A file that cannot be read is not new either.
+    async fn is_used(&mut self) -> Result<bool> {
+        for schema in compose::schemas() {
+            match holds_rows(&mut self.transfer, schema.service).await {
+                Ok(false) => {}
+                Err(error) if self.transfer.engine() != Engine::Sqlite => return Err(error.into()),
+                Ok(true) | Err(_) => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     async fn check(&mut self, service: &'static str, check: &Check) -> Result<()> {
@@ -304,6 +335,11 @@ impl<'a> Run<'a> {
                 Some(other) if self.current.contains(other) => self.dangling_across(service, &link, other).await?,
                 Some(_) => return Ok(()),
             },
+            Rule::Reads(texts) => (self.unreadable(service, &texts).await?, Vec::new()),
+            Rule::Handled(handled) => {
+                let forgotten = handled.forgotten(self.report.as_of);
+                (self.show(service, forgotten, &[handled.event, handled.at]).await?, Vec::new())
+            }
         };
         self.note(service, check.name, check.severity, check.about, rows);
         if !under_way.is_empty() {
@@ -317,6 +353,20 @@ impl<'a> Run<'a> {
     async fn show(&mut self, service: &str, mut query: SelectStatement, names: &[&str]) -> Result<Vec<String>> {
         let rows: Vec<Shown> = self.transfer.all(service, query.limit(COUNTED as u64 + 1).take()).await?;
         Ok(rows.into_iter().map(|row| line(&row.0, names)).collect())
+    }
+
+    async fn unreadable(&mut self, service: &str, texts: &Texts) -> Result<Vec<String>> {
+        let (mut wrong, mut seen) = (Vec::new(), 0);
+        loop {
+            let rows: Vec<(String, String)> = self.transfer.all(service, texts.page(seen, PAGE)).await?;
+            let faults = rows.iter().filter_map(|(id, text)| Some((id, (texts.fault)(text)?)));
+            wrong.extend(faults.map(|(id, fault)| format!("{}={id}: {fault}", texts.id)));
+            let read = rows.len() as u64;
+            seen += read;
+            if read < PAGE || wrong.len() > COUNTED {
+                return Ok(wrong);
+            }
+        }
     }
 
     /// Rows that name something another service does not have; apart from them those that something under way speaks of.
@@ -361,6 +411,26 @@ impl<'a> Run<'a> {
         let own: Vec<i64> = self.transfer.all(service, mentions("outbox", "envelope")).await?;
         let work: Vec<i64> = self.transfer.all(service, mentions("due_work", "payload")).await?;
         Ok(!news.is_empty() || !own.is_empty() || !work.is_empty())
+    }
+
+    /// Whether the inbox is that of this service's consumers: their names begin with its own.
+    async fn inbox(&mut self, service: &'static str) -> Result<()> {
+        let foreign = Query::select()
+            .column("consumer")
+            .expr(Expr::col("event_id").count())
+            .from("inbox")
+            .and_where(Expr::col("consumer").not_like(format!("{service}.%")))
+            .group_by_col("consumer")
+            .take();
+        let rows = self.show(service, foreign, &["consumer", "events"]).await?;
+        self.note(
+            service,
+            "inbox.consumer",
+            Severity::Attention,
+            "What the inbox remembers was handled by a consumer of this service.",
+            rows,
+        );
+        Ok(())
     }
 
     /// Whether every event in the outbox can be read.

@@ -7,7 +7,7 @@ use platform::check::Severity;
 use platform::db::redact_url;
 use serde_json::json;
 
-use super::{CliResult, Failure, Global, Json, load, print, print_json};
+use super::{CliResult, Failure, Global, Json, load, lock, print, print_json};
 use crate::backup::{self, Manifest, Problem, Progress, Report};
 use crate::config::Config;
 
@@ -210,6 +210,14 @@ pub async fn export_to(global: &Global, args: &ExportArgs) -> CliResult {
         &[],
     )?;
     let target = load(global, &[])?.database;
+    backup::check_move(&source, &target)?;
+    let folder = source.database.sqlite_folder(&source.server.data_dir).map_err(Failure::usage)?;
+    // Until the end: what a server writes while we copy would be missing in the target.
+    let _lock = if args.while_running {
+        None
+    } else {
+        lock::take_for_export(&folder)?
+    };
     let exported = with_progress(async |progress| backup::export(&source, &target, args.while_running, progress).await).await?;
     if args.output.json {
         let services: Vec<_> = exported

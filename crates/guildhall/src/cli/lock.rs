@@ -24,6 +24,32 @@ pub fn make_folder(folder: &Path) -> CliResult {
 /// system without locks.
 pub fn take(folder: &Path) -> Result<Option<File>, Failure> {
     make_folder(folder)?;
+    lock(folder, || {
+        format!(
+            "another server, or an export, works on the data folder {} (it holds {FILE}); on SQLite there can be one. Stop it first, or \
+             give a PostgreSQL or MySQL --database-url to run several",
+            folder.display()
+        )
+    })
+}
+
+/// The same lock for an export: no server may write while the data moves, nor start meanwhile. Where no database lies there is
+/// nothing to lock, and nothing is made.
+pub fn take_for_export(folder: &Path) -> Result<Option<File>, Failure> {
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    if !entries.any(|entry| entry.path().extension().is_some_and(|extension| extension == "sqlite3")) {
+        return Ok(None);
+    }
+    lock(folder, || {
+        format!(
+            "a server, or another export, works on the data folder {} (it holds {FILE}). Stop it first: what it writes from now on \
+             would be missing in the target. --while-running copies all the same",
+            folder.display()
+        )
+    })
+}
+
+fn lock(folder: &Path, held: impl FnOnce() -> String) -> Result<Option<File>, Failure> {
     let path = folder.join(FILE);
     let cannot = |error: std::io::Error| Failure::failed(format!("cannot lock {}: {error}", path.display()));
     let file = OpenOptions::new()
@@ -34,11 +60,7 @@ pub fn take(folder: &Path) -> Result<Option<File>, Failure> {
         .map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Failure::in_use(format!(
-            "another server works on the data folder {} (it holds {FILE}); on SQLite there can be one. Stop it first, or give a PostgreSQL or \
-             MySQL --database-url to run several",
-            folder.display()
-        ))),
+        Err(TryLockError::WouldBlock) => Err(Failure::in_use(held())),
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
             tracing::warn!(folder = %folder.display(), "this file system has no locks: see to it that no second server uses the folder");
             Ok(None)
@@ -60,5 +82,22 @@ mod tests {
         assert_eq!(refused.code, 4, "{refused:?}");
         drop(first);
         assert!(take(&folder).expect("free again").is_some());
+    }
+
+    #[test]
+    fn an_export_and_a_server_keep_each_other_out() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = place.path();
+        assert!(take_for_export(&folder.join("none")).expect("nothing to lock").is_none());
+        assert!(take_for_export(folder).expect("nothing to lock").is_none());
+        assert_eq!(std::fs::read_dir(folder).expect("a folder").count(), 0, "looking makes nothing");
+        std::fs::write(folder.join("tasks.sqlite3"), "").expect("a file");
+        let server = take(folder).expect("free");
+        assert_eq!(take_for_export(folder).expect_err("held").code, 4);
+        drop(server);
+        let export = take_for_export(folder).expect("free").expect("a file system with locks");
+        assert_eq!(take(folder).expect_err("held").code, 4);
+        drop(export);
+        assert!(take(folder).expect("free again").is_some());
     }
 }

@@ -1,5 +1,7 @@
 //! `guildhall backup`, `restore`, `verify` and `export-to` through the binary, on the engine under test.
 
+mod verify;
+
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

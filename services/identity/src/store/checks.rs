@@ -31,6 +31,16 @@ pub const CHECKS: &[Check] = &[
         "An account at a sign-in provider belongs to an account.",
         Link::new("external_identities", &["id"], "user_id", "users", "id"),
     ),
+    Check::names(
+        "identity.second_factor_user",
+        "A second factor belongs to an account.",
+        Link::new("second_factors", &[], "user_id", "users", "id"),
+    ),
+    Check::names(
+        "identity.recovery_code_user",
+        "A recovery code belongs to an account.",
+        Link::new("recovery_codes", &[], "user_id", "users", "id"),
+    ),
     Check::finds(
         "identity.current_token",
         "A live session has the refresh token of its generation.",

@@ -1,6 +1,6 @@
 //! What must hold of the rows of this service, for `guildhall verify`.
 
-use platform::check::{Check, Link};
+use platform::check::{Check, Handled, Link};
 use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 /// All of them.
@@ -10,6 +10,7 @@ pub const CHECKS: &[Check] = &[
         "A workspace with an event log has a counter.",
         Link::new("event_log", &["seq"], "workspace_id", "event_counters", "workspace_id"),
     ),
+    // Holes are no fault: what a project or an account could see goes with it, out of the midst of a log.
     Check::finds(
         "notifications.sequence",
         "No event in the log has a number that was not handed out.",
@@ -26,6 +27,26 @@ pub const CHECKS: &[Check] = &[
                 .take()
         },
     ),
+    Check::handled(
+        "notifications.logged_event",
+        "An event in the log was handled once and for all.",
+        Handled {
+            table: "event_log",
+            event: "event_id",
+            at: "created_at",
+            consumer: "notifications.event_log",
+        },
+    ),
+    Check::handled(
+        "notifications.told_event",
+        "An event that people were told of was handled once and for all.",
+        Handled {
+            table: "notifications",
+            event: "event_id",
+            at: "created_at",
+            consumer: "notifications.inbox",
+        },
+    ),
     of_account("notifications.user", "A notification is for an account.", "notifications", &["id"]),
     of_account(
         "notifications.preference_user",
@@ -39,6 +60,18 @@ pub const CHECKS: &[Check] = &[
         "task_participants",
         &["task_id"],
     ),
+    of_account(
+        "notifications.settings_user",
+        "Settings are those of an account.",
+        "notification_settings",
+        &[],
+    ),
+    of_account(
+        "notifications.subscription_user",
+        "A subscription is one of an account.",
+        "notification_subscriptions",
+        &["subject_id"],
+    ),
     of_workspace(
         "notifications.workspace",
         "A notification speaks of a workspace that exists.",
@@ -50,6 +83,12 @@ pub const CHECKS: &[Check] = &[
         "A discussion lies in a workspace.",
         "task_participants",
         &["task_id"],
+    ),
+    of_workspace(
+        "notifications.subscription_workspace",
+        "What people subscribe to lies in a workspace.",
+        "notification_subscriptions",
+        &["subject_id"],
     ),
     of_workspace(
         "notifications.log_workspace",

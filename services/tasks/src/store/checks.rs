@@ -59,6 +59,21 @@ pub const CHECKS: &[Check] = &[
             .and_where(own("workspace_id").ne(Expr::col(("other", "workspace_id"))))
             .take()
     }),
+    Check::finds(
+        "tasks.completed_at",
+        "A task that is done says since when, and no other does.",
+        || {
+            let (done, other) = (own("status").eq("done"), own("status").ne("done"));
+            let unsaid = done.and(own("completed_at").is_null());
+            numbered().and_where(unsaid.or(other.and(own("completed_at").is_not_null()))).take()
+        },
+    ),
+    Check::finds("tasks.due_sort", "due_sort is due_at, and the greatest number without one.", || {
+        let undated = own("due_at").is_null().and(own("due_sort").ne(i64::MAX));
+        numbered()
+            .and_where(undated.or(own("due_at").is_not_null().and(own("due_sort").ne(own("due_at")))))
+            .take()
+    }),
     Check::finds("tasks.comment_count", "comment_count counts the comments.", || {
         miscounted("comment_count", "comments", "task_id", &|_| {})
     }),
@@ -116,10 +131,32 @@ pub const CHECKS: &[Check] = &[
                 .take()
         },
     ),
+    // Task and states come after the row, and go before it.
     Check::names(
-        "tasks.task_workspace",
-        "A task lies in a workspace.",
-        Link::new("tasks", TASK, "workspace_id", "workspaces", "id").in_service("workspaces"),
+        "tasks.task_seeded",
+        "A task's workspace has been given its states.",
+        Link::new("tasks", TASK, "workspace_id", "task_workspaces", "workspace_id"),
+    ),
+    Check::names(
+        "tasks.state_seeded",
+        "A state's workspace has been given its states.",
+        Link::new("task_states", TASK, "workspace_id", "task_workspaces", "workspace_id"),
+    ),
+    of_workspace("tasks.task_workspace", "A task lies in a workspace.", "tasks", TASK),
+    of_workspace("tasks.label_workspace", "A label is one of a workspace.", "labels", TASK),
+    of_workspace("tasks.state_of_workspace", "A state is one of a workspace.", "task_states", TASK),
+    of_workspace("tasks.view_workspace", "A saved view is one of a workspace.", "task_views", TASK),
+    of_workspace(
+        "tasks.numbered_workspace",
+        "A project that hands out numbers lies in a workspace.",
+        "task_projects",
+        &["project_id"],
+    ),
+    of_workspace(
+        "tasks.seeded_workspace",
+        "What has been given states is a workspace.",
+        "task_workspaces",
+        &[],
     ),
     Check::names(
         "tasks.task_project",
@@ -142,6 +179,13 @@ pub const CHECKS: &[Check] = &[
         "owner_id",
     ),
     of_account(
+        "tasks.feed_user",
+        "Who has a calendar feed has an account.",
+        "task_feeds",
+        TASK,
+        "user_id",
+    ),
+    of_account(
         "tasks.author_user",
         "Who wrote a comment has an account.",
         "comments",
@@ -152,6 +196,14 @@ pub const CHECKS: &[Check] = &[
 
 const fn of_task(name: &'static str, about: &'static str, table: &'static str, id: &'static [&'static str]) -> Check {
     Check::names(name, about, Link::new(table, id, "task_id", "tasks", "id"))
+}
+
+const fn of_workspace(name: &'static str, about: &'static str, table: &'static str, id: &'static [&'static str]) -> Check {
+    Check::names(
+        name,
+        about,
+        Link::new(table, id, "workspace_id", "workspaces", "id").in_service("workspaces"),
+    )
 }
 
 const fn of_account(
