@@ -32,6 +32,9 @@ const status = pm.response.code;
 const header = (name) => pm.response.headers.get(name);
 
 pm.test(`${status} is no failure of the server`, () => pm.expect(status).to.be.below(500));
+// A route that never saw its caller was not tried, however well the refusal is described.
+const signedIn = pm.request.auth && pm.request.auth.type === "bearer";
+if (signedIn) pm.test("the access token of the collection is good", () => pm.expect(status).to.not.equal(401));
 
 if (CONTRACT.routes[route]) {
   const described = CONTRACT.routes[route][status];

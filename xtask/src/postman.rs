@@ -1,5 +1,5 @@
 //! The Postman collection: the flows of `xtask/postman/*.http`, every route of the API description once, and one script
-//! that holds each answer to that description.
+//! that holds each answer to that description. All of them begin with the requests of `start.http`.
 
 #[cfg(test)]
 mod tests;
@@ -13,14 +13,27 @@ use crate::files_below;
 use crate::http_file::{self, Flow, Request};
 
 const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
+/// How every flow begins; its first request signs somebody up.
+const START: &str = "start.http";
 const COLLECTION: &str = "docs/api/postman/guildhall.postman_collection.json";
 const ENVIRONMENT: &str = "docs/api/postman/guildhall.postman_environment.json";
 const BASE_URL: &str = "http://127.0.0.1:8080";
 /// Stands for what no earlier request has made: well-formed, and nobody's.
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 const METHODS: [&str; 5] = ["post", "get", "patch", "put", "delete"];
-/// They end the session or the account that the other requests need.
-const LAST: [&str; 3] = ["/v1/auth/", "/v1/me", "/v1/sessions"];
+/// The account and the session that all other requests need.
+const ACCOUNT: [&str; 3] = ["/v1/auth/", "/v1/me", "/v1/sessions"];
+/// They end the session, the account, or what proves it, so nothing can come after them but a new start.
+const GOODBYES: [(&str, &str); 6] = [
+    ("put", "/v1/me/password"),
+    ("delete", "/v1/sessions/{session_id}"),
+    ("post", "/v1/auth/sign-out"),
+    ("post", "/v1/auth/sign-out-all"),
+    ("post", "/v1/me/disable"),
+    ("delete", "/v1/me"),
+];
+/// Or the next start would hide that nothing was ended.
+const GONE: &str = r#"pm.test("it is ended", () => pm.response.to.have.status(204));"#;
 /// What a schema says beyond its meaning for validation.
 const WORDS: [&str; 5] = ["description", "example", "examples", "title", "default"];
 
@@ -34,9 +47,12 @@ struct Operation<'a> {
 pub fn pages(root: &Path, openapi: &Value) -> Result<Vec<(PathBuf, String)>, String> {
     let folder = root.join("xtask/postman");
     let check = read(&folder.join("check.js"))?;
+    let start = flow(&folder.join(START))?;
     let mut flows = Vec::new();
     for file in files_below(&folder, "http") {
-        flows.push(http_file::parse(&read(&file)?).map_err(|error| format!("{}: {error}", file.display()))?);
+        if !file.ends_with(START) {
+            flows.push(flow(&file)?);
+        }
     }
     let environment = json!({
         "name": "Guildhall on this machine",
@@ -44,7 +60,7 @@ pub fn pages(root: &Path, openapi: &Value) -> Result<Vec<(PathBuf, String)>, Str
         "values": [{ "key": "base_url", "value": BASE_URL, "type": "default", "enabled": true }],
     });
     Ok(vec![
-        (PathBuf::from(COLLECTION), pretty(&collection(openapi, &flows, &check))?),
+        (PathBuf::from(COLLECTION), pretty(&collection(openapi, &start, &flows, &check))?),
         (PathBuf::from(ENVIRONMENT), pretty(&environment)?),
     ])
 }
@@ -53,19 +69,26 @@ fn read(file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
+fn flow(file: &Path) -> Result<Flow, String> {
+    http_file::parse(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
+}
+
 fn pretty(value: &Value) -> Result<String, String> {
     let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
     Ok(text + "\n")
 }
 
-fn collection(openapi: &Value, flows: &[Flow], check: &str) -> Value {
+fn collection(openapi: &Value, start: &Flow, flows: &[Flow], check: &str) -> Value {
     let operations = operations(openapi);
-    let variables: BTreeSet<String> = operations
+    let start: Vec<Value> = start.requests.iter().map(flow_request).collect();
+    let mut variables: BTreeSet<String> = operations
         .iter()
         .flat_map(|operation| path_variables(operation.path).into_iter().map(|(_, variable)| variable))
         .collect();
-    let mut items: Vec<Value> = flows.iter().map(flow_folder).collect();
-    items.extend(route_folders(openapi, &operations, &variables));
+    // No path names it, but the start makes it.
+    variables.insert("refresh_token".to_owned());
+    let mut items: Vec<Value> = flows.iter().map(|flow| flow_folder(&start, flow)).collect();
+    items.push(routes_folder(openapi, &operations, &variables, &start));
     let mut script = contract(openapi, &operations);
     script.extend(check.lines().map(str::to_owned));
     let mut variable = vec![
@@ -76,8 +99,8 @@ fn collection(openapi: &Value, flows: &[Flow], check: &str) -> Value {
     json!({
         "info": {
             "name": openapi["info"]["title"],
-            "description": "Flows first: each can be run from its first request on. Then every route once. Generated from the API \
-                description by `cargo xtask docs`; the flows are in `xtask/postman`.",
+            "description": "Flows first, then every route once. Each folder can be run alone: it begins with somebody who signs up. \
+                Generated from the API description by `cargo xtask docs`; the flows are in `xtask/postman`.",
             "schema": SCHEMA,
         },
         "auth": { "type": "bearer", "bearer": [{ "key": "token", "value": "{{access_token}}", "type": "string" }] },
@@ -123,8 +146,10 @@ fn path_variables(path: &str) -> Vec<(String, String)> {
     found
 }
 
-fn flow_folder(flow: &Flow) -> Value {
-    json!({ "name": flow.title, "description": flow.description, "item": flow.requests.iter().map(flow_request).collect::<Vec<_>>() })
+fn flow_folder(start: &[Value], flow: &Flow) -> Value {
+    let mut items = start.to_vec();
+    items.extend(flow.requests.iter().map(flow_request));
+    json!({ "name": flow.title, "description": flow.description, "item": items })
 }
 
 fn flow_request(request: &Request) -> Value {
@@ -188,52 +213,74 @@ fn url(path: &str, query: &[Value], variables: &[Value]) -> Value {
     url
 }
 
-/// What makes, reads and changes things; then what ends them, the inner before the outer; then what ends the session itself.
-fn route_folders(openapi: &Value, operations: &[Operation<'_>], variables: &BTreeSet<String>) -> Vec<Value> {
-    let last = |operation: &Operation<'_>| LAST.iter().any(|prefix| operation.path.starts_with(prefix));
-    let folder = |name: &str, description: &str, chosen: Vec<&Operation<'_>>| {
-        let items: Vec<Value> = chosen
-            .into_iter()
-            .map(|operation| route_request(openapi, operation, variables))
-            .collect();
-        json!({ "name": name, "description": description, "item": items })
-    };
+/// What makes, reads and changes things; then what ends them, the inner before the outer; then the account, and its end last of all.
+fn routes_folder(openapi: &Value, operations: &[Operation<'_>], variables: &BTreeSet<String>, start: &[Value]) -> Value {
+    let request = |operation: &Operation<'_>| route_request(openapi, operation, variables);
+    let folder = |name: &str, description: &str, items: Vec<Value>| json!({ "name": name, "description": description, "item": items });
+    let of_account = |operation: &Operation<'_>| ACCOUNT.iter().any(|prefix| operation.path.starts_with(prefix));
+    let says_goodbye = |operation: &Operation<'_>| GOODBYES.contains(&(operation.method, operation.path));
+    // What is archived takes no more changes.
+    let ends = |operation: &Operation<'_>| operation.method == "delete" || operation.path.ends_with("/archive");
     let mut tags: BTreeMap<(usize, &str), Vec<&Operation<'_>>> = BTreeMap::new();
-    for operation in operations
-        .iter()
-        .filter(|operation| operation.method != "delete" && !last(operation))
-    {
-        let tag = operation.value["tags"][0].as_str().unwrap_or("other");
+    for operation in operations.iter().filter(|operation| !ends(operation) && !of_account(operation)) {
+        let tag = tag(operation);
         tags.entry((dependency(operations, tag), tag)).or_default().push(operation);
     }
-    let mut used: Vec<Value> = Vec::new();
+    let mut items = start.to_vec();
     for ((_, tag), mut chosen) in tags {
         chosen.sort_by_key(|operation| rank(operation));
-        used.push(folder(tag, "", chosen));
+        items.push(folder(tag, "", chosen.into_iter().map(request).collect()));
     }
     let mut ended: Vec<_> = operations
         .iter()
-        .filter(|operation| operation.method == "delete" && !last(operation))
+        .filter(|operation| ends(operation) && !of_account(operation))
         .collect();
-    ended.sort_by_key(|operation| std::cmp::Reverse(operation.path.matches('/').count()));
-    let mut account: Vec<_> = operations.iter().filter(|operation| last(operation)).collect();
+    ended.sort_by_key(|operation| {
+        let depth = operation.path.matches('/').count();
+        std::cmp::Reverse((depth, dependency(operations, tag(operation))))
+    });
+    items.push(folder("deletions", "", ended.into_iter().map(request).collect()));
+    let mut account: Vec<_> = operations
+        .iter()
+        .filter(|operation| of_account(operation) && !says_goodbye(operation))
+        .collect();
     account.sort_by_key(|operation| (operation.method == "delete", rank(operation)));
-    vec![
-        json!({ "name": "Every route", "description": "Each route once, with the example of its description and the ids that were made on the \
-            way. What a single request answers depends on what is there; that its answer is a described one does not.", "item": used }),
-        folder("Every route: deletions", "", ended),
-        folder("Every route: account", "They end the session, so they come last.", account),
-    ]
+    items.push(folder("account", "", account.into_iter().map(request).collect()));
+    let mut goodbyes: Vec<Value> = Vec::new();
+    for (method, path) in GOODBYES {
+        for operation in operations
+            .iter()
+            .filter(|operation| (operation.method, operation.path) == (method, path))
+        {
+            if !goodbyes.is_empty() {
+                goodbyes.extend(start.first().cloned());
+            }
+            let mut item = request(operation);
+            item["event"] = json!([event("test", [GONE.to_owned()])]);
+            goodbyes.push(item);
+        }
+    }
+    let words = "Each ends the session or the account, or changes its password, so that somebody new signs up for the next.";
+    items.push(folder("goodbyes", words, goodbyes));
+    let words = "Each route once, with the example of its description and the ids that were made on the way. What a single request answers \
+        depends on what is there; that its answer is a described one does not, and nothing that is sent with an access token may be \
+        answered as if it had none. Run it as a whole: the folders in it need those before them.";
+    folder("Every route", words, items)
 }
 
-/// Tags whose things live in others come after them: the fewest parameters that a creation needs.
-fn dependency(operations: &[Operation<'_>], tag: &str) -> usize {
+fn tag<'a>(operation: &Operation<'a>) -> &'a str {
+    operation.value["tags"][0].as_str().unwrap_or("other")
+}
+
+/// Tags whose things live in others come after them: the fewest parameters that a creation needs, where an id in the path says more
+/// about where a thing lives than one in the body.
+fn dependency(operations: &[Operation<'_>], name: &str) -> usize {
     operations
         .iter()
-        .filter(|operation| operation.value["tags"][0] == tag && operation.value["responses"].get("201").is_some())
+        .filter(|operation| tag(operation) == name && operation.value["responses"].get("201").is_some())
         .map(|operation| {
             let body = operation.value["requestBody"]["content"].to_string();
-            operation.path.matches('{').count() + body.matches("_id\"").count()
+            2 * operation.path.matches('{').count() + body.matches("_id\"").count()
         })
         .min()
         .unwrap_or(usize::MAX)

@@ -4,6 +4,7 @@ import { follow, type LiveMessage, type LiveOptions } from "./events.js";
 import { SIGNS_IN, TAKES_IDEMPOTENCY_KEY, TAKES_TOKEN } from "./generated/routes.js";
 import { ProblemError, isJson } from "./problem.js";
 import { DEFAULT_RETRY, sendWithRetries, type RetryPolicy } from "./retry.js";
+import { sendOnce } from "./send.js";
 import { Session, memoryStore, type TokenStore, type Tokens } from "./session.js";
 import {
   ifMatch,
@@ -25,7 +26,10 @@ export interface ClientOptions {
   /** Where the tokens of the session live; memory by default. */
   tokens?: TokenStore | undefined;
   retry?: Partial<RetryPolicy> | undefined;
-  /** Longest time for one attempt, milliseconds; live streams are exempt. */
+  /**
+   * How long to wait for an answer to begin, and while it is read for its next piece, milliseconds; a minute by default. Not how long
+   * a download may take. Live streams have a `silenceMs` of their own.
+   */
   timeoutMs?: number | undefined;
   /** Sent with every request. */
   headers?: Record<string, string> | undefined;
@@ -174,7 +178,8 @@ export class Client {
     const attempt = (token: string | undefined) => {
       const sent = request.clone();
       if (token !== undefined) sent.headers.set("authorization", `Bearer ${token}`);
-      return sendWithRetries(sent, (one) => this.#send(one, stream ? undefined : this.#timeoutMs), this.#retry);
+      const send = (one: Request) => this.#send(one, request, stream ? undefined : this.#timeoutMs);
+      return sendWithRetries(sent, send, this.#retry, { signal: request.signal });
     };
     const token = takesToken ? await this.#credential() : undefined;
     let response = await attempt(token);
@@ -206,10 +211,8 @@ export class Client {
     return this.#options.timeoutMs ?? TIMEOUT_MS;
   }
 
-  #send(request: Request, timeoutMs: number | undefined): Promise<Response> {
-    const send = this.#options.fetch ?? globalThis.fetch;
-    if (timeoutMs === undefined) return send(request);
-    return send(new Request(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]) }));
+  #send(attempt: Request, asked: Request, timeoutMs: number | undefined): Promise<Response> {
+    return sendOnce(this.#options.fetch ?? globalThis.fetch, attempt, asked, timeoutMs);
   }
 
   /** For ten seconds the server answers a repeated exchange as it did the first, so an answer that got lost is asked for within them. */
@@ -220,7 +223,8 @@ export class Client {
       body: JSON.stringify(tokens),
       ...(this.#options.credentials && { credentials: this.#options.credentials }),
     });
-    return sendWithRetries(request, (one) => this.#send(one, Math.min(this.#timeoutMs, EXCHANGE_TIMEOUT_MS)), this.#retry, true);
+    const send = (one: Request) => this.#send(one, request, Math.min(this.#timeoutMs, EXCHANGE_TIMEOUT_MS));
+    return sendWithRetries(request, send, this.#retry, { safe: true });
   }
 }
 

@@ -1,6 +1,6 @@
 export { Client, createClient, type Call, type ClientOptions } from "./client.js";
 export { AccessLostError, type LiveMessage, type LiveOptions } from "./events.js";
-export { ProblemError, type FieldError, type Problem } from "./problem.js";
+export { ProblemError, type FieldError, type Problem, type ProblemExtensions } from "./problem.js";
 export { type RetryPolicy } from "./retry.js";
 export { memoryStore, type Tokens, type TokenStore } from "./session.js";
 export {

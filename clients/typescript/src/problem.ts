@@ -1,7 +1,19 @@
 import type { Schemas } from "./types.js";
 
-/** The document of every error answer (RFC 9457). */
-export type Problem = Schemas["Problem"];
+/** What some problems say beyond what all do, by their `code`. */
+export interface ProblemExtensions {
+  /** `tasks.import.rows_failed`: which rows were wrong, and why; `error_file` holds them for mending. */
+  report?: Schemas["ImportReport"];
+  /** `auth.scope_missing`: the scope that the API key lacks. */
+  scope?: Schemas["Scope"];
+  /** `request.unsupported_media_type`: the content types that would have been read. */
+  accepted?: string[];
+  /** `identity.user.sole_owner`: the workspaces that nobody else owns and others work in. */
+  workspaces?: { id: string; name: string; other_members: number }[];
+}
+
+/** The document of every error answer (RFC 9457). Members that this version of the client does not know are kept. */
+export type Problem = Schemas["Problem"] & ProblemExtensions & { [member: string]: unknown };
 /** One field that was not acceptable; `pointer` leads into the body, or is `#query/<name>`. */
 export type FieldError = Schemas["FieldError"];
 
@@ -20,6 +32,8 @@ export class ProblemError extends Error {
   /** Seconds to wait, with 429 and 503. */
   readonly retryAfter: number | undefined;
   readonly headers: Headers;
+  /** The whole document, with what only some problems say: `error.problem.report?.error_file`. */
+  readonly problem: Readonly<Problem>;
 
   constructor(problem: Problem, headers: Headers) {
     const fields = problem.errors ?? [];
@@ -34,6 +48,7 @@ export class ProblemError extends Error {
     this.fields = fields;
     this.retryAfter = retryAfter(headers);
     this.headers = headers;
+    this.problem = problem;
   }
 
   /** What was wrong with one field: `error.field("/title")?.code`. */

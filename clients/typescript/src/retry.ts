@@ -20,12 +20,13 @@ const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]);
  * the outcome is unknown but acting twice is impossible: an idempotent method, or an `Idempotency-Key`.
  *
  * @param safe whether the caller knows that a repetition does no harm, whatever the method.
+ * @param signal what ends the waiting, when `request` is a copy of the one that was asked.
  */
 export async function sendWithRetries(
   request: Request,
   send: (attempt: Request) => Promise<Response>,
   policy: RetryPolicy,
-  safe = false,
+  { safe = false, signal = request.signal }: { safe?: boolean; signal?: AbortSignal } = {},
 ): Promise<Response> {
   const keyed = safe || request.headers.has("idempotency-key");
   const repeatable = keyed || IDEMPOTENT.has(request.method);
@@ -37,15 +38,15 @@ export async function sendWithRetries(
     try {
       response = await send(last ? request : request.clone());
     } catch (error) {
-      if (last || !survivesLoss || request.signal.aborted) throw error;
-      await pause(backoff(policy, failures), request.signal);
+      if (last || !survivesLoss || signal.aborted) throw error;
+      await pause(backoff(policy, failures), signal);
       continue;
     }
     if (last || !(await worthRepeating(response, { keyed, repeatable, survivesLoss }))) return response;
     const asked = (retryAfter(response.headers) ?? 0) * 1000;
     if (asked > policy.maxRetryAfterMs) return response;
     await response.body?.cancel();
-    await pause(asked + backoff(policy, failures), request.signal);
+    await pause(asked + backoff(policy, failures), signal);
   }
 }
 

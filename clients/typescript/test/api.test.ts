@@ -54,6 +54,47 @@ test("from signing up to a completed task, with lists, a conflict and the errors
   assert.equal((await ada.DELETE("/v1/tasks/{task_id}", { params: { path: task } })).data, undefined);
 });
 
+test("a problem tells what only problems of its kind tell", async () => {
+  const ada = await person("ada");
+  const { workspaceId, projectId } = await project(ada);
+  const problemOf = async (call: Promise<unknown>) => {
+    const error = await call.then(() => assert.fail("was not refused")).catch((thrown: unknown) => thrown);
+    if (!(error instanceof ProblemError)) throw error;
+    return error.problem;
+  };
+
+  const content = "title,priority\nOil the bearings,high\n ,low\n";
+  const params = { path: { project_id: projectId } };
+  const rows = await problemOf(
+    ada.POST("/v1/projects/{project_id}/tasks/import", { params, body: { format: "csv", atomic: true, content } }),
+  );
+  assert.equal(rows.code, "tasks.import.rows_failed");
+  assert.equal(rows.instance, `/v1/projects/${projectId}/tasks/import`);
+  assert.deepEqual(
+    rows.report?.errors.map(({ row, field }) => ({ row, field })),
+    [{ row: 3, field: "title" }],
+  );
+  assert.match(rows.report?.error_file ?? "", /must not be blank/);
+
+  const headers = { "content-type": "text/plain" };
+  assert.deepEqual((await problemOf(ada.POST("/v1/workspaces", { body: { name: "Works" }, headers }))).accepted, ["application/json"]);
+
+  const key = await ada.POST("/v1/api-keys", {
+    body: { name: "Reader", scopes: ["tasks:read"], current_password: "engines-weave-algebra" },
+  });
+  const program = createClient({ baseUrl: GUILDHALL, token: key.data.key });
+  assert.equal((await problemOf(program.GET("/v1/workspaces"))).scope, "workspaces:read");
+
+  const invitation = await ada.POST("/v1/workspaces/{workspace_id}/invitations", {
+    params: { path: { workspace_id: workspaceId } },
+    body: { role: "collaborator" },
+  });
+  const bob = await person("bob");
+  await bob.POST("/v1/invitations/{token}/acceptance", { params: { path: { token: invitation.data.token ?? "" } } });
+  const owner = await problemOf(ada.DELETE("/v1/me", { body: { current_password: "engines-weave-algebra" } }));
+  assert.deepEqual(owner.workspaces, [{ id: workspaceId, name: "Engine works", other_members: 1 }]);
+});
+
 test("a repeated key gives the first answer again", async () => {
   const ada = await person("ada");
   const { projectId } = await project(ada);

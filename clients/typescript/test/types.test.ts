@@ -1,5 +1,5 @@
 // What the compiler must refuse, and what it must know. Compiling this file is the test; nothing is sent.
-import type { Client, ItemOf, Schemas, WorkspaceEvent } from "@guildhall/client";
+import type { Client, ItemOf, ProblemError, Schemas, WorkspaceEvent } from "@guildhall/client";
 
 export async function calls(client: Client): Promise<void> {
   // @ts-expect-error no such path
@@ -31,4 +31,12 @@ export function title(event: WorkspaceEvent): string | undefined {
   // @ts-expect-error not every event is about a task
   void event.data.title;
   return event.type === "task.created" ? event.data.title : undefined;
+}
+
+export function reasons(error: ProblemError): string[] {
+  // @ts-expect-error not every problem has a report
+  void error.problem.report.errors;
+  // @ts-expect-error nothing is known of what this version does not know
+  void error.problem["colour"].length;
+  return (error.problem.report?.errors ?? []).map((one) => one.message);
 }
