@@ -52,6 +52,8 @@ pub(crate) enum TasksError {
     RecurrenceNeedsDue,
     #[error("The series has gone on to another task; change that one.")]
     RecurrenceNotCurrent,
+    #[error("The task is closed; the next one of its series comes by itself.")]
+    RecurrenceDone,
     #[error("The series has no further occurrence.")]
     RecurrenceOver,
     #[error("There is no such feed.")]
@@ -104,6 +106,7 @@ impl TasksError {
             Self::RecurrenceNotFound => (NotFound, "tasks.recurrence.not_found"),
             Self::RecurrenceNeedsDue => (Conflict, "tasks.recurrence.due_required"),
             Self::RecurrenceNotCurrent => (Conflict, "tasks.recurrence.not_current"),
+            Self::RecurrenceDone => (Conflict, "tasks.recurrence.done"),
             Self::RecurrenceOver => (Conflict, "tasks.recurrence.over"),
             Self::FeedNotFound => (NotFound, "tasks.feed.not_found"),
             Self::TooManyFeeds => (Conflict, "tasks.feed.too_many"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::Envelope;
 use contracts::event::EventPayload;
+use contracts::identity::events::{EmailVerified, UserDeactivated};
 use contracts::workspaces::events::{
     MemberRemoved, ProjectPurged, ProjectRestored, ProjectUpdated, RoleChanged, WorkspaceCreated, WorkspacePurged,
 };
@@ -67,6 +68,37 @@ impl Consumer for WorkspaceEvents {
             jobs::schedule_purge(unit, purged.workspace_id, None, self.0.toolkit.clock.now());
         } else if let Some(purged) = payload::<ProjectPurged>(event)? {
             jobs::schedule_purge(unit, purged.workspace_id, Some(purged.project_id), self.0.toolkit.clock.now());
+        }
+        Ok(())
+    }
+}
+
+/// The link of a calendar feed is all that it takes to read it.
+pub(crate) struct PeopleEvents(pub Arc<TasksService>);
+
+#[async_trait]
+impl Consumer for PeopleEvents {
+    fn name(&self) -> &'static str {
+        "tasks.people"
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &[EmailVerified::TYPE, UserDeactivated::TYPE]
+    }
+
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    async fn handle(&self, event: &Envelope, unit: &mut Unit) -> Result<()> {
+        if let Some(verified) = payload::<EmailVerified>(event)? {
+            if verified.reclaimed {
+                store::feeds::delete_of_user(unit, verified.user_id);
+            }
+        } else if let Some(deactivated) = payload::<UserDeactivated>(event)?
+            && deactivated.deleted
+        {
+            store::feeds::delete_of_user(unit, deactivated.user_id);
         }
         Ok(())
     }

@@ -105,7 +105,10 @@ impl Service for TasksService {
     }
 
     fn consumers(self: Arc<Self>) -> Vec<Arc<dyn Consumer>> {
-        vec![Arc::new(events::WorkspaceEvents(self))]
+        vec![
+            Arc::new(events::WorkspaceEvents(Arc::clone(&self))),
+            Arc::new(events::PeopleEvents(self)),
+        ]
     }
 
     fn due_handlers(self: Arc<Self>) -> Vec<Arc<dyn DueHandler>> {

@@ -6,7 +6,7 @@ use platform::http::query_error;
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
-use crate::model::{LabelId, Priority, StateId, Status, due};
+use crate::model::{LabelId, Priority, StateId, Status, due, parse_human_key};
 use crate::service::list::{Criteria, Expand, Person, Shape};
 use crate::store::list::{Archived, Parent, Sort, SortKey};
 use crate::view::{TASK_FIELDS, TrashKind};
@@ -174,20 +174,29 @@ list_query!(
         /// Only these projects.
         #[param(value_type = Option<Vec<ProjectId>>, style = Form, explode = false, max_items = 50)]
         project_id: CommaList,
+        /// Only the task of this key, in each workspace that has one.
+        #[param(max_length = 40, example = "ABC-123")]
+        key: Option<String>,
     }
 );
 
 impl TasksQuery {
     pub fn parse(self) -> Result<(Criteria, Shape)> {
         let (workspace_id, project_ids) = (self.workspace_id, each("project_id", &self.project_id)?);
+        let key = self.key.as_deref().map(human_key).transpose()?;
         let (criteria, shape) = self.shared()?;
         let criteria = Criteria {
             workspace_id,
             project_ids,
+            key,
             ..criteria
         };
         Ok((criteria, shape))
     }
+}
+
+fn human_key(text: &str) -> Result<(String, i64)> {
+    parse_human_key(text).ok_or_else(|| bad("key", "is no key such as ABC-123"))
 }
 
 filter_query!(

@@ -81,7 +81,7 @@ pub(super) async fn end_recurrence(
     responses(
         (status = 200, description = "The task as it is now", body = TaskView),
         (status = 404, description = "No such task, no access, or it does not recur"),
-        (status = 409, description = "There is no further occurrence, the task is not the present one of its series, or it or its project is archived"),
+        (status = 409, description = "There is no further occurrence, the task is closed or not the present one of its series, or it or its project is archived"),
         (status = 412, description = "`If-Match` does not name the current version of the task"),
         (status = 428, description = "The workspace demands `If-Match`")))]
 pub(super) async fn skip_occurrence(

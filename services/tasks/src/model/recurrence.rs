@@ -106,6 +106,16 @@ impl Recurrence {
             .find(|(_, due)| now.is_none_or(|now| due.at > now))
     }
 
+    /// Neither the first date is one of the series nor is there a later one: a rule for the 30th of February, or one that ended before.
+    pub fn is_barren(&self) -> bool {
+        let Ok(rule) = Rule::parse(&self.rule) else { return true };
+        match rule.end {
+            End::Count(_) => false,
+            End::Never => self.next(None).is_none(),
+            End::Date(_) | End::Moment { .. } => !self.lasts_until(&rule, self.first, self.due_on(self.first)),
+        }
+    }
+
     fn lasts_until(&self, rule: &Rule, date: Date, due: Due) -> bool {
         match rule.end {
             End::Never | End::Count(_) => true,

@@ -37,7 +37,7 @@ pub(crate) struct FailedRow<'a> {
 type Errors = Vec<FieldError>;
 
 impl Sheet {
-    /// What is not given is found out from the text.
+    /// What is not given is found out from the text; what is given goes before what the text says.
     pub fn from_csv(
         text: &str,
         delimiter: Option<Delimiter>,
@@ -45,7 +45,8 @@ impl Sheet {
         mapping: &Mapping,
         max_rows: usize,
     ) -> Result<Self, Errors> {
-        let delimiter = delimiter.unwrap_or_else(|| Delimiter::detect(text));
+        let (named, text) = separator_line(text);
+        let delimiter = delimiter.or(named).unwrap_or_else(|| Delimiter::detect(text));
         if let Some(found) = table::misquoted(text, delimiter) {
             return Err(vec![wrong_quote(found)]);
         }
@@ -123,6 +124,16 @@ impl Sheet {
 
     fn checked(mut self, mapping: &Mapping, max_rows: usize) -> Result<Self, Errors> {
         self.rows.retain(|row| row.cells.iter().any(|cell| !cell.trim().is_empty()));
+        let width = self.columns.len();
+        for row in &mut self.rows {
+            // Some programs end rows, but not the header, with a delimiter. A cell that says nothing is not one too many.
+            let filled = row
+                .cells
+                .iter()
+                .rposition(|cell| !cell.trim().is_empty())
+                .map_or(0, |last| last + 1);
+            row.cells.truncate(filled.max(width));
+        }
         if self.rows.len() > max_rows {
             return Err(too_many_rows(max_rows));
         }
@@ -182,6 +193,22 @@ impl Sheet {
         table::write(&mut out, delimiter, heading.into_iter().chain(failed.iter().map(cells)));
         String::from_utf8_lossy(&out).into_owned()
     }
+}
+
+/// The delimiter that a first line such as `sep=;` names, and the text after it. Spreadsheets read and write that line, and it is no
+/// record. Its line break stays, so that the lines behind it are counted as they stand in the file.
+fn separator_line(text: &str) -> (Option<Delimiter>, &str) {
+    let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (line, rest) = bare.split_at(bare.find(['\r', '\n']).unwrap_or(bare.len()));
+    let unquoted = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
+    let named = match unquoted.to_ascii_lowercase().as_str() {
+        "sep=," => Delimiter::Comma,
+        "sep=;" => Delimiter::Semicolon,
+        "sep=\t" | "sep=\\t" => Delimiter::Tab,
+        "sep=|" => Delimiter::Bar,
+        _ => return (None, text),
+    };
+    (Some(named), rest)
 }
 
 fn wrong_quote(found: Misquoted) -> FieldError {
@@ -319,6 +346,52 @@ mod tests {
     }
 
     #[test]
+    fn blank_cells_beyond_the_columns_are_none() {
+        let sheet = csv("title,priority\r\nGood,low,\r\nBad,zzz, ,\r\nWide,low,,beyond,\r\nNarrow\r\n");
+        let widths: Vec<usize> = sheet.rows.iter().map(|row| row.cells.len()).collect();
+        assert_eq!(widths, [2, 2, 4, 1]);
+        let failed = |row: usize| FailedRow {
+            record: &sheet.rows[row],
+            error: "no".to_owned(),
+            parent: None,
+        };
+        assert_eq!(
+            sheet.error_file(&[failed(1), failed(2)]),
+            "\"title\",\"priority\",\"error\"\r\n\"Bad\",\"zzz\",\"no\"\r\n\"Wide\",\"low\",\"no\",\"\",\"beyond\"\r\n"
+        );
+    }
+
+    #[test]
+    fn a_first_line_for_spreadsheets_names_the_delimiter() {
+        for (line, delimiter, sign) in [
+            ("sep=;", Delimiter::Semicolon, ';'),
+            ("\u{feff}Sep=,", Delimiter::Comma, ','),
+            ("sep=\t", Delimiter::Tab, '\t'),
+            ("sep=\\t", Delimiter::Tab, '\t'),
+            ("\u{feff}\"sep=|\"", Delimiter::Bar, '|'),
+        ] {
+            for end in ["\n", "\r\n"] {
+                let sheet = csv(&format!("{line}{end}title{sign}note{end}\"A,;\t|\"{sign}x{end}"));
+                assert_eq!((sheet.delimiter, sheet.header), (Some(delimiter), Some(true)), "{line}");
+                assert_eq!(sheet.columns, ["title", "note"], "{line}");
+                let row = &sheet.rows[0];
+                assert_eq!((row.number, row.line), (2, Some(3)), "{line}");
+                assert_eq!(row.cells, ["A,;\t|", "x"], "{line}");
+            }
+        }
+        let bare = csv("sep=;\r\nBuy milk;today\r\n");
+        assert_eq!((bare.header, bare.rows[0].line, bare.columns.len()), (Some(false), Some(2), 2));
+        assert!(csv("sep=;").rows.is_empty());
+        // It names where nothing else does, and otherwise it is skipped all the same.
+        let told = Sheet::from_csv("sep=;\ntitle,note\nA,x\n", Some(Delimiter::Comma), None, &Mapping::new(), 10).unwrap();
+        assert_eq!(told.columns, ["title", "note"]);
+        // What looks similar is a row.
+        for text in ["sep=#\nA\n", "\"sep=;\nA\n\"\nB\n", "A\nsep=;\n"] {
+            assert_eq!(csv(text).rows.len(), 2, "{text}");
+        }
+    }
+
+    #[test]
     fn a_row_that_is_quoted_wrongly_takes_no_other_along() {
         let refused = |text: &str| {
             let errors = Sheet::from_csv(text, None, None, &Mapping::new(), 10).unwrap_err();
@@ -329,6 +402,8 @@ mod tests {
         assert_eq!(code, "unterminated_quote");
         assert!(detail.contains("row 2, line 2,"), "{detail}");
         assert_eq!(refused("title,x\n\"quo\"ted\" x,y\n").0, "text_after_quote");
+        let (_, detail) = refused("sep=;\r\ntitle\r\n\"A\r\n");
+        assert!(detail.contains("row 2, line 3,"), "{detail}");
         assert_eq!(csv("title\n6\" pipe\n").rows[0].cells, ["6\" pipe"]);
     }
 }

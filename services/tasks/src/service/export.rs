@@ -57,12 +57,7 @@ impl TasksService {
         let access = self.project(caller, project_id, Permission::TaskRead).await?;
         let project_key = access.project_key.clone();
         let states = self.ensure_states(access.workspace_id).await?;
-        // Addresses are what the scope for members opens.
-        let people = if caller.holds(Scope::MembersRead) {
-            self.addresses(caller, &access).await?
-        } else {
-            HashMap::new()
-        };
+        let people = self.addresses(caller, &access).await?.unwrap_or_default();
         let entry = Entry::new(Log::Workspace(access.workspace_id), Action::TasksExported, "project");
         let entry = entry.id(project_id).name(access.project_name.as_str());
         let filter = self.planned_filter(&criteria, &[access], caller.user_id()?).await?;
@@ -84,8 +79,12 @@ impl TasksService {
         })
     }
 
-    /// The e-mail addresses of all who can read a project.
-    pub(super) async fn addresses(&self, caller: &Caller, access: &ProjectAccess) -> Result<HashMap<UserId, String>> {
+    /// The e-mail addresses of all who can read a project. `None` for a key without the scope for members: neither an address nor whose
+    /// it is comes out by another way than the list of members.
+    pub(super) async fn addresses(&self, caller: &Caller, access: &ProjectAccess) -> Result<Option<HashMap<UserId, String>>> {
+        if !caller.holds(Scope::MembersRead) {
+            return Ok(None);
+        }
         let readers = self.readers(caller, access).await?;
         let mut people = HashMap::new();
         // The contract takes 500 at a time.
@@ -95,7 +94,7 @@ impl TasksService {
             let known = users.into_iter().filter(|user| !user.email.is_empty());
             people.extend(known.map(|user| (user.id, user.email)));
         }
-        Ok(people)
+        Ok(Some(people))
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Person {
 pub(crate) struct Criteria {
     pub workspace_id: Option<WorkspaceId>,
     pub project_ids: Vec<ProjectId>,
+    /// Key of the project, number of the task.
+    pub key: Option<(String, i64)>,
     pub statuses: Vec<Status>,
     pub states: Vec<StateId>,
     pub assignees: Vec<Person>,
@@ -220,7 +222,8 @@ fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter
         Person::Nobody => None,
     };
     let mut by_workspace: BTreeMap<WorkspaceId, Vec<ProjectId>> = BTreeMap::new();
-    for access in projects {
+    let wanted = |access: &&ProjectAccess| criteria.key.as_ref().is_none_or(|(key, _)| access.project_key == *key);
+    for access in projects.iter().filter(wanted) {
         by_workspace.entry(access.workspace_id).or_default().push(access.project_id);
     }
     // In one order, whatever the neighbour's: the same list has the same statement.
@@ -230,6 +233,7 @@ fn filter(criteria: &Criteria, projects: &[ProjectAccess], me: UserId) -> Filter
     Filter {
         ids: Vec::new(),
         projects: by_workspace,
+        number: criteria.key.as_ref().map(|(_, number)| *number),
         statuses: criteria.statuses.clone(),
         states: criteria.states.clone(),
         assignees: criteria.assignees.iter().filter_map(user).collect(),

@@ -45,9 +45,13 @@ impl TasksService {
         writable_task(&task, &access, if_match)?;
         let time_zone = checked(&command, &access)?;
         let due = task.due.ok_or(TasksError::RecurrenceNeedsDue)?;
-        let present = self.series_of(&task).await?;
+        let mut present = self.series_of(&task).await?;
         if present.as_ref().is_some_and(|series| series.task_id != task_id) {
-            return Err(TasksError::RecurrenceNotCurrent.into());
+            // The task may begin a series of its own once that one is over.
+            present = match present {
+                Some(series) if series.ended_at.is_some() => None,
+                _ => return Err(TasksError::RecurrenceNotCurrent.into()),
+            };
         }
         let (first, time) = Recurrence::occurrence(due, &time_zone);
         let series = Recurrence {
@@ -69,6 +73,10 @@ impl TasksService {
             created_at: present.as_ref().map_or(caller.now, |series| series.created_at),
             updated_at: caller.now,
         };
+        if series.is_barren() {
+            let never = kernel::FieldError::new("/rule", "no_date", "gives no date from the one on which the task is due");
+            return Err(Error::invalid(vec![never]));
+        }
         let mut draft = Draft::new(self, caller);
         let before = present.as_ref().map(|series| json!(series.rule)).unwrap_or_default();
         match &present {
@@ -79,7 +87,7 @@ impl TasksService {
         new.recurrence_id = Some(series.id);
         let (task, _) = draft.write(Change::update(task, new, &access.project_key));
         draft.record(&task, "updated", Some("recurrence"), before, json!(series.rule));
-        schedule(&mut draft, &series, caller);
+        schedule(&mut draft, &series, &task, caller);
         let shown = view(series, &task);
         Ok(self.db.apply_reply(draft.unit, move |_| Ok(Reply::plain(shown))).await?)
     }
@@ -108,6 +116,10 @@ impl TasksService {
         }
         let next = series.next(None).filter(|_| series.ended_at.is_none());
         let (date, due) = next.ok_or(TasksError::RecurrenceOver)?;
+        // It was done on its own date.
+        if task.status.is_closed() {
+            return Err(TasksError::RecurrenceDone.into());
+        }
         let mut draft = Draft::new(self, caller);
         let moved = Recurrence {
             current: date,
@@ -116,7 +128,7 @@ impl TasksService {
             ..series.clone()
         };
         store::recurrences::update(&mut draft.unit, &moved, series.version, SERIES_MOVED);
-        schedule(&mut draft, &moved, caller);
+        schedule(&mut draft, &moved, &task, caller);
         let mut new = task.clone();
         new.due = Some(due);
         let written = draft.write(Change::update(task, new, &access.project_key));
@@ -153,7 +165,7 @@ impl TasksService {
         let due_at = series.due_on(series.current).at;
         match series.trigger {
             Trigger::Completion if !task.status.is_closed() => return Ok(()),
-            Trigger::Schedule if due_at > caller.now => schedule(&mut draft, &series, caller),
+            Trigger::Schedule if due_at > caller.now => schedule(&mut draft, &series, &task, caller),
             Trigger::Completion | Trigger::Schedule => match series.next(Some(caller.now)) {
                 None => end(&mut draft, &series, caller),
                 Some(next) => match self.standing(&series).await? {
@@ -220,6 +232,7 @@ impl TasksService {
         next.enter(state, caller.now);
         // First, because it locks the series and stops whoever comes second.
         store::recurrences::update(&mut draft.unit, &moved, series.version, SERIES_MOVED);
+        schedule(draft, &moved, &next, caller);
         draft.write(Change {
             old: None,
             new: next,
@@ -227,7 +240,6 @@ impl TasksService {
             mentioned: Vec::new(),
             ancestors: Vec::new(),
         });
-        schedule(draft, &moved, caller);
         Ok(())
     }
 
@@ -261,13 +273,15 @@ fn end(draft: &mut Draft, series: &Recurrence, caller: &Caller) {
     jobs::unschedule_recur(&mut draft.unit, series.id);
 }
 
-/// A series that goes by the calendar wakes up when its present occurrence is due; one that goes by completion is woken.
-fn schedule(draft: &mut Draft, series: &Recurrence, caller: &Caller) {
+/// A series that goes by the calendar wakes up when its present occurrence is due; one that goes by completion is woken, and at once
+/// where its task is done already.
+fn schedule(draft: &mut Draft, series: &Recurrence, task: &Task, caller: &Caller) {
     match series.trigger {
         Trigger::Schedule => {
             let due_at = series.due_on(series.current).at;
             jobs::schedule_recur(&mut draft.unit, series.id, due_at.max(caller.now));
         }
+        Trigger::Completion if task.status.is_closed() => jobs::schedule_recur(&mut draft.unit, series.id, caller.now),
         Trigger::Completion => jobs::unschedule_recur(&mut draft.unit, series.id),
     }
 }

@@ -185,7 +185,7 @@ impl TasksService {
         Part::page(self.list_tasks(caller, criteria, shape).await?)
     }
 
-    /// What the caller wrote on tasks they can read now.
+    /// What the caller wrote on tasks of projects they can read now; of deleted tasks on those that can still be restored.
     async fn own_comments(&self, caller: &Caller, cursor: Option<String>) -> Result<Part> {
         let me: UserId = caller.user_id()?;
         let binding = format!("takeout|comments|{me}");
@@ -197,7 +197,11 @@ impl TasksService {
         let readable = self.readable_projects(caller, None).await?;
         let readable: HashSet<ProjectId> = readable.iter().map(|access| access.project_id).collect();
         let tasks = store::tasks::list_by_ids(&self.db, &ids).await?;
-        let seen = tasks.iter().filter(|task| task.is_live() && readable.contains(&task.project_id));
+        let since = self.toolkit.clock.now().minus(self.config.restore_time());
+        let kept = |deleted_at: Option<Timestamp>| deleted_at.is_none_or(|at| at > since);
+        let seen = tasks
+            .iter()
+            .filter(|task| kept(task.deleted_at) && readable.contains(&task.project_id));
         let seen: HashSet<TaskId> = seen.map(|task| task.id).collect();
         page.items.retain(|comment| seen.contains(&comment.task_id));
         Part::page(page.map(CommentView::from))

@@ -68,3 +68,11 @@ pub(crate) fn delete(unit: &mut Unit, user_id: UserId, feed_id: FeedId, guard: G
         .take();
     unit.delete_guarded(delete, guard);
 }
+
+pub(crate) fn delete_of_user(unit: &mut Unit, user_id: UserId) {
+    let delete = Query::delete()
+        .from_table("task_feeds")
+        .and_where(Expr::col("user_id").eq(id(user_id)))
+        .take();
+    unit.delete(delete);
+}

@@ -38,6 +38,7 @@ pub(crate) struct Filter {
     pub ids: Vec<TaskId>,
     /// Only these; the projects the caller may read, narrowed by the request.
     pub projects: BTreeMap<WorkspaceId, Vec<ProjectId>>,
+    pub number: Option<i64>,
     pub statuses: Vec<Status>,
     pub states: Vec<StateId>,
     pub assignees: Vec<UserId>,
@@ -321,6 +322,7 @@ fn filtered(filter: &Filter, scope: &Scope) -> SelectStatement {
     if !filter.ids.is_empty() {
         select.and_where(Expr::col("id").is_in(padded(filter.ids.iter().copied())));
     }
+    select.and_where_option(filter.number.map(|number| Expr::col("number").eq(number)));
     select.and_where_option(scope.workspace.map(|workspace| Expr::col("workspace_id").eq(id(workspace))));
     match scope.projects[..] {
         [project] => select.and_where(Expr::col("project_id").eq(id(project))),

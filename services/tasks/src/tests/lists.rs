@@ -320,3 +320,17 @@ async fn fields_and_expansions_shape_the_items() {
         [json!({"id": task.id, "title": "a", "due_at": null, "assignees": [{"id": world.owner, "name": name}]})]
     );
 }
+
+#[tokio::test]
+async fn a_key_finds_its_task_and_none_that_only_names_it() {
+    let world = world().await;
+    world.create(json!({"title": "a"})).await;
+    world.create(json!({"title": "like ABC-1"})).await;
+    let of = |key: &str, number| Criteria {
+        key: Some((key.into(), number)),
+        ..Criteria::default()
+    };
+    assert_eq!(titles(&world, of("ABC", 1)).await, ["a"]);
+    assert!(titles(&world, of("ABC", 3)).await.is_empty());
+    assert!(titles(&world, of("XYZ", 1)).await.is_empty());
+}

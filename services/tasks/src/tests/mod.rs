@@ -14,6 +14,7 @@ mod relations;
 mod search;
 mod settings;
 mod support;
+mod takeout;
 mod tasks;
 mod transfer;
 mod trash;

@@ -352,6 +352,7 @@ async fn settings(things: &Things, db: &Db, unit: &mut Unit) {
     let _ = feeds::find_by_token(db, "hash").await;
     feeds::insert(unit, &feed, "hash");
     feeds::delete(unit, things.user, feed.id, GUARD);
+    feeds::delete_of_user(unit, things.user);
 }
 
 async fn around_a_task(things: &Things, db: &Db, unit: &mut Unit) {

@@ -2,6 +2,7 @@
 
 use contracts::Envelope;
 use contracts::event::EventPayload;
+use contracts::identity::events::{EmailVerified, UserDeactivated};
 use contracts::workspaces::events::{MemberRemoved, ProjectRestored, ProjectUpdated, RoleChanged, WorkspaceCreated, WorkspacePurged};
 use kernel::ids::{EntityId, EventId};
 use kernel::roles::Role;
@@ -12,7 +13,7 @@ use platform::events::Consumer;
 use serde_json::json;
 
 use super::support::{World, body, code, field_codes, if_match, world};
-use crate::events::WorkspaceEvents;
+use crate::events::{PeopleEvents, WorkspaceEvents};
 
 async fn announce<P: EventPayload>(world: &World, payload: &P) {
     let envelope = Envelope {
@@ -29,11 +30,41 @@ async fn announce<P: EventPayload>(world: &World, payload: &P) {
         requestid: None,
         data: serde_json::to_value(payload).unwrap(),
     };
-    let consumer = WorkspaceEvents(world.service.clone());
-    assert!(consumer.event_types().contains(&P::TYPE));
+    let (workspaces, people) = (WorkspaceEvents(world.service.clone()), PeopleEvents(world.service.clone()));
+    let consumers: [&dyn Consumer; 2] = [&workspaces, &people];
+    let consumer = consumers.into_iter().find(|consumer| consumer.event_types().contains(&P::TYPE));
     let mut unit = Unit::new(&Caller::system(&world.clock, "event"));
-    consumer.handle(&envelope, &mut unit).await.unwrap();
+    consumer.expect("somebody listens").handle(&envelope, &mut unit).await.unwrap();
     world.db().apply(unit).await.unwrap();
+}
+
+#[tokio::test]
+async fn calendar_feeds_end_with_the_account_and_when_its_address_is_proven_by_somebody_else() {
+    let world = world().await;
+    let feeds = async || world.service.list_feeds(&world.ann()).await.unwrap().items.len();
+    let make = async || {
+        let command = body(json!({"name": "Mine"}));
+        world.service.create_feed(&world.ann(), command).await.unwrap();
+    };
+    let proven = |reclaimed| EmailVerified {
+        user_id: world.ann,
+        email: "ann@example.org".into(),
+        reclaimed,
+    };
+    let gone = |deleted| UserDeactivated {
+        user_id: world.ann,
+        deleted,
+        sole_owned_workspaces: None,
+    };
+    make().await;
+    announce(&world, &proven(false)).await;
+    announce(&world, &gone(false)).await;
+    assert_eq!(feeds().await, 1);
+    announce(&world, &proven(true)).await;
+    assert_eq!(feeds().await, 0);
+    make().await;
+    announce(&world, &gone(true)).await;
+    assert_eq!(feeds().await, 0);
 }
 
 #[tokio::test]

@@ -193,6 +193,8 @@ async fn a_series_ends_by_itself_by_hand_and_with_nobody_left() {
             .ended_at
             .is_none()
     );
+    run_due(&world).await;
+    assert_eq!(all(&world).await.len(), 4);
 
     let task = world.create(json!({"title": "Archived", "due_date": FIRST})).await;
     set(&world, task.id, json!({"rule": "FREQ=DAILY"})).await.unwrap();
@@ -284,4 +286,58 @@ async fn only_what_is_due_recurs_and_by_a_rule() {
         lines,
         [(json!("FREQ=DAILY"), json!("FREQ=MONTHLY")), (Value::Null, json!("FREQ=DAILY"))]
     );
+}
+
+#[tokio::test]
+async fn a_series_begun_on_a_task_that_is_done_goes_on_at_once() {
+    let world = world().await;
+    let task = world.create(json!({"title": "Bins", "due_date": FIRST})).await;
+    complete(&world, task.id).await;
+    set(&world, task.id, json!({"rule": "FREQ=DAILY", "trigger": "schedule"}))
+        .await
+        .unwrap();
+    run_due(&world).await;
+    assert_eq!(all(&world).await.len(), 1, "by the calendar it is not time yet");
+    assert_eq!(
+        code(world.service.skip_occurrence(&world.ann(), task.id, &if_match(None)).await),
+        "tasks.recurrence.done"
+    );
+    set(&world, task.id, json!({"rule": "FREQ=DAILY", "trigger": "completion"}))
+        .await
+        .unwrap();
+    run_due(&world).await;
+    let tasks = all(&world).await;
+    assert_eq!((tasks.len(), tasks[1].due_date.as_deref()), (2, Some("2100-01-05")));
+
+    // Once that series is over, its first task may begin another.
+    world
+        .service
+        .end_recurrence(&world.ann(), tasks[1].id, &if_match(None))
+        .await
+        .unwrap();
+    let second = set(&world, task.id, json!({"rule": "FREQ=WEEKLY"})).await.unwrap();
+    assert_ne!(Some(second.id), tasks[1].recurrence_id);
+    run_due(&world).await;
+    assert_eq!(all(&world).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_rule_without_a_date_is_refused() {
+    let world = world().await;
+    let task = world.create(json!({"title": "Never", "due_date": FIRST})).await;
+    for rule in [
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;UNTIL=21000103",
+        "FREQ=YEARLY;INTERVAL=125",
+    ] {
+        assert_eq!(
+            field_codes(set(&world, task.id, json!({"rule": rule})).await),
+            ["/rule no_date"],
+            "{rule}"
+        );
+    }
+    for last in ["FREQ=DAILY;UNTIL=21000104", "FREQ=DAILY;COUNT=1"] {
+        let series = set(&world, task.id, json!({"rule": last})).await.unwrap();
+        assert_eq!(series.next_due_date, None, "{last}: this one is the last");
+    }
 }

@@ -14,9 +14,21 @@ use crate::view::{ImportReport, TaskView};
 impl World {
     async fn import(&self, command: Value) -> Result<ImportReport> {
         self.tick();
+        self.import_as(&self.ann(), command).await
+    }
+
+    async fn import_as(&self, caller: &Caller, command: Value) -> Result<ImportReport> {
         let command: ImportTasks = body(command);
-        let reply = self.service.import_tasks(&self.ann(), self.project_id, command).await?;
+        let reply = self.service.import_tasks(caller, self.project_id, command).await?;
         Ok(reply.body)
+    }
+
+    /// A program of Ann's.
+    fn key(&self, scopes: &[Scope]) -> Caller {
+        Caller {
+            scopes: Some(scopes.iter().copied().collect()),
+            ..self.ann()
+        }
     }
 
     async fn csv(&self, content: &str) -> ImportReport {
@@ -309,18 +321,71 @@ async fn the_failed_rows_are_read_again_by_the_request_that_failed_them() {
 }
 
 #[tokio::test]
+async fn a_file_whose_rows_end_with_a_delimiter_comes_in_and_so_do_its_mended_rows() {
+    let world = world().await;
+    let first = world.csv("title,priority\r\nGood,low,\r\nBad,zzz,\r\nWide,low,,beyond,\r\n").await;
+    assert_eq!(first.created, 1, "{first:?}");
+    assert_eq!(errors(&first), ["3 priority unknown_priority", "4 - too_many_cells"]);
+    assert_eq!(first.errors[1].message, "has 4 cells where there are 2 columns");
+    // As a spreadsheet mends it: the cell is emptied, and stays there.
+    let mended = first.error_file.unwrap().replace("zzz", "high").replace("beyond", "");
+    let again = world.csv(&mended).await;
+    assert_eq!((again.created, again.failed), (2, 0), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_a_spreadsheet_says_how_it_is_separated() {
+    let world = world().await;
+    let first = world
+        .csv("\u{feff}sep=;\r\ntitle;priority\r\nPaint, oil, polish;low\r\nBad;zzz\r\n")
+        .await;
+    assert_eq!((first.rows, first.created, first.header), (2, 1, Some(true)), "{first:?}");
+    assert_eq!((first.errors[0].row, first.errors[0].line), (3, Some(4)));
+    let again = world.csv(&first.error_file.unwrap().replace("zzz", "high")).await;
+    assert_eq!((again.created, again.failed), (1, 0), "{again:?}");
+}
+
+/// Neither an address nor whose it is comes out of an import that the list of members would refuse.
+#[tokio::test]
+async fn a_key_that_may_not_see_members_learns_of_no_address() {
+    let world = world().await;
+    let content = format!(
+        "title,assignees\nNobody's,\nA member's,{0}@example.org\nA stranger's,nobody@example.org\nBoth,\"{0}@example.org, nobody@example.org\"\n",
+        world.viewer
+    );
+    let command = |dry_run: bool| json!({ "format": "csv", "content": content, "dry_run": dry_run });
+    let narrow = world.key(&[Scope::TasksRead, Scope::TasksWrite]);
+    for dry_run in [true, false] {
+        let report = world.import_as(&narrow, command(dry_run)).await.unwrap();
+        assert_eq!(
+            errors(&report),
+            [
+                "3 assignees scope_missing",
+                "4 assignees scope_missing",
+                "5 assignees scope_missing"
+            ]
+        );
+        let message = &report.errors[0].message;
+        assert!(message.contains("members:read"), "{message}");
+        assert!(report.errors.iter().all(|error| error.message == *message), "{report:?}");
+        assert_eq!(report.created, usize::from(!dry_run), "what names nobody comes in");
+    }
+    let wide = world.key(&[Scope::TasksRead, Scope::TasksWrite, Scope::MembersRead]);
+    for caller in [world.ann(), wide] {
+        let report = world.import_as(&caller, command(true)).await.unwrap();
+        assert_eq!(errors(&report), ["4 assignees not_a_member", "5 assignees not_a_member"]);
+    }
+}
+
+#[tokio::test]
 async fn an_export_is_recorded_and_shows_addresses_only_to_who_may_know_them() {
     let world = world().await;
     world.create(json!({ "title": "Task", "assignee_ids": [world.viewer] })).await;
-    let key = |scopes: &[Scope]| Caller {
-        scopes: Some(scopes.iter().copied().collect()),
-        ..world.ann()
-    };
     for format in ["csv", "json"] {
         let query = format!("format={format}");
-        let narrow = world.export_as(&key(&[Scope::TasksRead]), &query).await;
+        let narrow = world.export_as(&world.key(&[Scope::TasksRead]), &query).await;
         assert!(narrow.contains("Task") && !narrow.contains('@'), "{narrow}");
-        for caller in [world.ann(), key(&[Scope::TasksRead, Scope::MembersRead])] {
+        for caller in [world.ann(), world.key(&[Scope::TasksRead, Scope::MembersRead])] {
             let whole = world.export_as(&caller, &query).await;
             assert_eq!(whole.matches("@example.org").count(), 2, "{whole}");
         }

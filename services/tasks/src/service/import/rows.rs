@@ -20,7 +20,8 @@ use crate::store;
 struct Names {
     states: Vec<State>,
     labels: HashMap<String, LabelId>,
-    people: HashMap<String, UserId>,
+    /// `None`: the caller may not know whose an address is.
+    people: Option<HashMap<String, UserId>>,
 }
 
 impl TasksService {
@@ -69,7 +70,7 @@ impl TasksService {
         Ok(Names {
             states,
             labels: labels.into_iter().map(|label| (label.name_folded, label.id)).collect(),
-            people: people.into_iter().map(|(user, email)| (email, user)).collect(),
+            people: people.map(|people| people.into_iter().map(|(user, email)| (email, user)).collect()),
         })
     }
 }
@@ -129,9 +130,18 @@ impl Names {
     }
 
     fn people(&self, cell: &str, issues: &mut Vec<Issue>) -> Vec<UserId> {
+        let entries = table::split(cell);
+        let Some(people) = &self.people else {
+            // The same for every address, so that it tells nothing about any of them.
+            if !entries.is_empty() {
+                let message = "the API key lacks the scope members:read, without which addresses are not looked up";
+                issues.push(Issue::new(Some(ImportField::Assignees), "scope_missing", message));
+            }
+            return Vec::new();
+        };
         let mut found = Vec::new();
-        for entry in table::split(cell) {
-            match self.people.get(&address(&entry)) {
+        for entry in entries {
+            match people.get(&address(&entry)) {
                 Some(user) => found.push(*user),
                 None => {
                     let message = format!("{entry} is no address of a member who can read the project");
