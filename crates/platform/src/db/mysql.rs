@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long any connection is kept, with as much again at random: so that all find a server that has moved.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MIGRATION_LOCK_SECONDS: u32 = 600;
+/// A table, column, index or constraint that is there already, or that is gone already.
+const ALREADY_DONE: [u16; 6] = [1050, 1051, 1060, 1061, 1091, 1826];
 
 /// The database of one service on a server.
 #[derive(Clone)]
@@ -424,8 +426,16 @@ impl Mysql {
             inserted.map_err(classify)?;
         }
         for (index, statement) in migrate::split(pending.sql).iter().enumerate().skip(pending.done) {
-            let done = connection.query_drop(statement.as_str()).await;
-            done.map_err(|error| DbError::Other(format!("migration {} statement {}: {error}", pending.label(), index + 1)))?;
+            let interrupted = pending.recorded && index == pending.done;
+            match connection.query_drop(statement.as_str()).await {
+                Ok(()) => {}
+                // The server went on with it when the program before was killed, and nobody was left to note it.
+                Err(mysql_async::Error::Server(error)) if interrupted && ALREADY_DONE.contains(&error.code) => {}
+                Err(error) => {
+                    let place = format!("migration {} statement {}", pending.label(), index + 1);
+                    return Err(DbError::Other(format!("{place}: {error}")));
+                }
+            }
             let progress = "UPDATE schema_migrations SET statements = ? WHERE component = ? AND name = ?";
             connection.exec_drop(progress, (index + 1, key.0, key.1)).await.map_err(classify)?;
         }

@@ -1,8 +1,8 @@
 //! Forward only, once, under a lock.
 
 use futures_util::future::join_all;
-use platform::db::{Db, DbError, Migration, Schema, Unit};
-use sea_query::Query;
+use platform::db::{Db, DbError, Engine, Migration, Schema, Unit};
+use sea_query::{Expr, ExprTrait, Query};
 use testkit::{TestDb, TestServer};
 
 use crate::support::*;
@@ -90,4 +90,29 @@ async fn a_migration_that_failed_is_resumed() {
     // On MySQL the table of the first statement exists by now, and is not made again.
     assert_eq!(newer.migrate().await.expect("resumes").applied, ["probe/0002_second"]);
     assert_eq!(count(&newer, "later").await, 0);
+}
+
+/// DDL commits by itself on MySQL and MariaDB, and the server finishes it though the program that asked is gone.
+#[tokio::test]
+async fn a_statement_that_was_done_and_not_noted_is_not_done_again() {
+    let db = TestDb::new(WITH_SECOND).await;
+    if db.engine() != Engine::Mysql {
+        return;
+    }
+    for noted in [0, 1] {
+        let mut unit = Unit::new(&caller());
+        unit.update(
+            Query::update()
+                .table("schema_migrations")
+                .value("statements", noted)
+                .value("finished_at", Option::<i64>::None)
+                .and_where(Expr::col("name").eq("0002_second"))
+                .to_owned(),
+        );
+        db.apply(unit).await.expect("as after a kill");
+        let resumed = db.migrate().await;
+        // Only the statement under way may have been done; one after it that is done means something else.
+        assert_eq!(resumed.is_ok(), noted == 1, "{resumed:?}");
+    }
+    assert_eq!(db.pending_migrations().await.expect("asked"), Vec::<String>::new());
 }
