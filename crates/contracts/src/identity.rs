@@ -113,6 +113,10 @@ pub mod events {
     pub struct EmailVerified {
         pub user_id: UserId,
         pub email: String,
+        /// It was the first proof, and by a reset of the password: what was made before may be a stranger's who had registered the
+        /// address, so consumers drop what would let that one in.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub reclaimed: bool,
     }
     event!(EmailVerified, "identity.email_verified.v1", subject: user_id, workspace: |_| None);
 

@@ -103,6 +103,7 @@ fn identity_samples() -> Vec<Sample> {
         sample(&identity::EmailVerified {
             user_id: user(1),
             email: "ada@example.com".into(),
+            reclaimed: false,
         }),
         sample(&identity::ProfileUpdated {
             user_id: user(1),

@@ -17,12 +17,13 @@ pub const LENGTH: usize = PREFIX.len() + ID_CHARS + 1 + SECRET_CHARS + CHECKSUM_
 /// 256 bits that only the key's holder has.
 pub type Secret = [u8; 32];
 
+/// How the text of this key begins, and of no other: `ghl_<id>`. Not secret, so that a key found somewhere can be told.
+pub fn beginning(id: ApiKeyId) -> String {
+    format!("{PREFIX}{}", BASE32_NOPAD.encode(id.uuid().as_bytes()).to_lowercase())
+}
+
 pub fn format(id: ApiKeyId, secret: &Secret) -> String {
-    let body = format!(
-        "{PREFIX}{}_{}",
-        BASE32_NOPAD.encode(id.uuid().as_bytes()).to_lowercase(),
-        BASE32_NOPAD.encode(secret).to_lowercase()
-    );
+    let body = format!("{}_{}", beginning(id), BASE32_NOPAD.encode(secret).to_lowercase());
     let checksum = checksum(&body);
     body + &checksum
 }

@@ -90,7 +90,7 @@ pub struct ApiKeyConfig {
     pub default_days: u32,
     /// Longest life of a key in days; at most 366.
     pub max_days: u32,
-    /// The owner is warned by mail so many days before a key expires.
+    /// The owner is warned by mail so many days before a key expires, but no more than half of its life.
     pub warn_days: u32,
 }
 

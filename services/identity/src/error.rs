@@ -54,8 +54,6 @@ pub(crate) enum IdentityError {
     CodeWrong,
     #[error("No such API key.")]
     ApiKeyNotFound,
-    #[error("You have as many API keys as one can have; revoke one first.")]
-    TooManyApiKeys,
     #[error("There is no such sign-in provider.")]
     ProviderNotFound,
     #[error("The sign-in provider does not answer as it must right now; try again shortly.")]
@@ -113,7 +111,6 @@ impl IdentityError {
             | Self::SetupDone
             | Self::UserDeleted
             | Self::SoleOwner
-            | Self::TooManyApiKeys
             | Self::SecondFactorOn
             | Self::SecondFactorOff
             | Self::SecondFactorNotBegun
@@ -152,7 +149,6 @@ impl IdentityError {
             Self::ChallengeInvalid => "identity.second_factor.challenge_invalid",
             Self::CodeWrong => "identity.second_factor.code_wrong",
             Self::ApiKeyNotFound => "identity.api_key.not_found",
-            Self::TooManyApiKeys => "identity.api_key.too_many",
             Self::ProviderNotFound => "identity.oidc.provider_not_found",
             Self::ProviderUnavailable => "identity.oidc.provider_unavailable",
             Self::FlowInvalid => "identity.oidc.flow_invalid",

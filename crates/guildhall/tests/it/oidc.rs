@@ -51,6 +51,8 @@ async fn finish(client: &Client, begun: &Answer, provider: &FakeProvider, claims
     let redirect = provider.authorize(begun.body["authorization_url"].as_str().expect("a URL"), claims);
     let body = json!({
         "state": redirect.state, "code": redirect.code, "iss": redirect.iss, "flow_token": begun.body["flow_token"],
+        // Providers add what they like (RFC 6749, section 4.1.2).
+        "session_state": "a.b",
     });
     client.post("/v1/auth/oidc/corp/callback", body).await
 }

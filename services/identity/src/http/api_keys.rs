@@ -33,6 +33,9 @@ pub(super) struct ApiKeyView {
     id: ApiKeyId,
     #[schema(example = "Nightly report")]
     name: String,
+    /// How the key's text begins, and no other's: tells which one it is that was found somewhere.
+    #[schema(example = "ghl_aguwjyxkqbyabaaaaaaaaaaaae")]
+    prefix: String,
     /// To write includes to read.
     scopes: Vec<Scope>,
     created_at: Timestamp,
@@ -48,6 +51,7 @@ impl From<&ApiKey> for ApiKeyView {
         Self {
             id: key.id,
             name: key.name.clone(),
+            prefix: kernel::api_key::beginning(key.id),
             scopes: key.scopes.iter().collect(),
             created_at: key.created_at,
             expires_at: key.expires_at,

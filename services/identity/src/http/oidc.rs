@@ -112,8 +112,8 @@ struct ComeBackQuery {
     error: Option<String>,
 }
 
+/// What the provider added to the redirect URI, as it is: parameters that are not known are ignored (RFC 6749, section 4.1.2).
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct FinishRequest {
     #[schema(min_length = 1, max_length = 200)]
     state: String,

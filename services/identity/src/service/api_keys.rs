@@ -9,7 +9,7 @@ use kernel::ids::{ApiKeyId, EntityId, UserId};
 use kernel::scopes::{Scope, ScopeSet};
 use kernel::{Error, Result, Timestamp, api_key};
 use platform::Caller;
-use platform::db::{Guard, Reply, Unit};
+use platform::db::{DbError, Guard, Reply, Unit};
 use platform::http::IfMatch;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,17 @@ use crate::model::user::UserStatus;
 use crate::store;
 
 /// More at once than a person can plausibly look after.
-const MAX_KEYS: u64 = 50;
+const MAX_KEYS: i64 = 50;
+const TOO_MANY: Guard = Guard::conflict(
+    "identity.api_key.too_many",
+    "You have as many API keys as one can have; revoke one first.",
+);
+/// The account went away while the key was made.
+const CHANGED: Guard = Guard {
+    kind: kernel::ErrorKind::Unauthenticated,
+    code: "auth.token_invalid",
+    detail: "The access token is not valid any more; sign in again.",
+};
 const DAY: Duration = Duration::from_secs(86_400);
 /// A key in steady use is noted so often and no more.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -60,9 +70,6 @@ impl IdentityService {
         let (name, scopes, days) = self.validate_key(&command)?;
         self.confirm_person(caller, &user, &command.current_password, command.code.as_ref())
             .await?;
-        if store::api_keys::list(&self.db, user.id, MAX_KEYS, None).await?.len() as u64 >= MAX_KEYS {
-            return Err(IdentityError::TooManyApiKeys.into());
-        }
         let secret = random();
         let key = ApiKey {
             id: ApiKeyId::generate(&*self.toolkit.clock),
@@ -78,6 +85,7 @@ impl IdentityService {
             version: 1,
         };
         let mut unit = Unit::new(caller);
+        let before = store::api_keys::count_in_turn(&mut unit, user.id, CHANGED);
         store::api_keys::insert(&mut unit, &key);
         unit.record(
             entry(&key, Action::ApiKeyCreated)
@@ -85,12 +93,17 @@ impl IdentityService {
                 .with("expires_at", key.expires_at),
         );
         Self::schedule_mail(&mut unit, &MailJob::api_key_made(&key), caller.now);
-        let warn_at = key.expires_at.minus(DAY * self.config.api_keys.warn_days);
-        if warn_at > caller.now {
-            Self::schedule_mail(&mut unit, &MailJob::ApiKeyExpires { key_id: key.id }, warn_at);
-        }
+        // Of a short life, half of it.
+        let notice = (DAY * self.config.api_keys.warn_days).min(DAY * days / 2);
+        Self::schedule_mail(&mut unit, &MailJob::ApiKeyExpires { key_id: key.id }, key.expires_at.minus(notice));
         let (body, location) = (render(&key), format!("/v1/api-keys/{}", key.id));
-        let reply = self.db.apply_reply(unit, move |_| Ok(Reply::created(body, 1, location))).await?;
+        let reply = self
+            .db
+            .apply_reply(unit, move |out| match out.first(&before)? {
+                count if count >= MAX_KEYS => Err(DbError::Guard(TOO_MANY)),
+                _ => Ok(Reply::created(body, 1, location)),
+            })
+            .await?;
         audit(caller, "api_key_made", Some(user.id), "ok");
         let text = SecretString::from(api_key::format(key.id, &secret));
         Ok((reply, text))

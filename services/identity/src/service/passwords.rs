@@ -48,7 +48,8 @@ impl IdentityService {
         Ok(())
     }
 
-    /// Uses a reset link: proves the address, ends every session, brings back an account its owner had disabled.
+    /// Uses a reset link: proves the address, ends every session, brings back an account its owner had disabled. When the address had
+    /// not been proven before, nothing made until now opens the account any more. The second factor stays: a mail must not undo it.
     pub(crate) async fn reset_password_by_mail(&self, caller: &Caller, token: &SecretString, password: &SecretString) -> Result<()> {
         let (token, user) = self.get_mail_token(caller, token, &[Purpose::ResetPassword]).await?;
         let allowed = matches!(user.status, UserStatus::Active | UserStatus::Disabled);
@@ -59,19 +60,26 @@ impl IdentityService {
         let changed = User {
             email_verified: true,
             status: UserStatus::Active,
+            pending_email: None,
             ..self.with_password(caller, &user, password).await?
         };
         let mut unit = Unit::new(&without_idempotency(caller));
         store::mail_tokens::consume(&mut unit, &token.hash, USED);
+        // Who asked for another address may be whom the reset is against.
+        store::mail_tokens::delete_purpose(&mut unit, user.id, Purpose::ChangeEmail);
         store::second_factors::delete_challenges(&mut unit, user.id);
         store::users::update(&mut unit, &changed, user.version, Guard::VERSION);
         self.end_sessions(&mut unit, user.id, Which::All, "password_reset", caller.now)
             .await?;
         self.forget_failures(&mut unit, caller, &token.email);
         if !user.email_verified {
+            // Anybody can register an address that is not theirs, and wait there for its owner.
+            store::api_keys::delete_of_user(&mut unit, user.id);
+            store::external_identities::delete_of_user(&mut unit, user.id);
             unit.emit(&contracts::identity::events::EmailVerified {
                 user_id: user.id,
                 email: token.email.clone(),
+                reclaimed: true,
             });
         }
         unit.record(Entry::of_account(user.id, Action::PasswordReset).with("via", "mail"));

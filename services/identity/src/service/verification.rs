@@ -72,6 +72,7 @@ impl IdentityService {
         unit.emit(&EmailVerified {
             user_id: user.id,
             email: token.email.clone(),
+            reclaimed: false,
         });
         unit.record(if token.purpose == Purpose::ChangeEmail {
             Entry::of_account(user.id, Action::EmailChanged).change("email", old_email.as_ref(), Some(&token.email))

@@ -2,7 +2,7 @@
 
 use kernel::Timestamp;
 use kernel::ids::{ApiKeyId, EntityId, UserId};
-use platform::db::{Db, DbError, FromRow, Guard, Row, Unit};
+use platform::db::{Db, DbError, FromRow, Guard, Row, Slot, Unit};
 use sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
 
 use super::keys::bytes32;
@@ -101,6 +101,21 @@ pub(crate) async fn list(db: &Db, user_id: UserId, limit: u64, after: Option<(Ti
     }
     query.order_by("created_at", Order::Desc).order_by("id", Order::Desc).limit(limit);
     db.all(query).await
+}
+
+/// How many the person has, for who makes one more; `guard` when there is no such person. They are made one after the other, because
+/// each holds the person's row from here to its commit.
+pub(crate) fn count_in_turn(unit: &mut Unit, user_id: UserId, guard: Guard) -> Slot<i64> {
+    unit.require(
+        Query::select()
+            .column("id")
+            .from("users")
+            .and_where(Expr::col("id").eq(user_id.uuid()))
+            .take(),
+        guard,
+    );
+    let mut count = kept(user_id);
+    unit.read(count.clear_selects().expr(Expr::col("id").count()).take())
 }
 
 pub(crate) fn insert(unit: &mut Unit, key: &ApiKey) {

@@ -221,4 +221,33 @@ async fn sec_17_the_owner_is_told_of_a_key_and_warned_before_it_expires() {
         ("An API key expires soon", "ada@example.org")
     );
     assert!(warned[0].text.contains("\"Report\""));
+
+    // Of a short life the last half.
+    let ada = world.sign_in("ada@example.org", PASSWORD).await.unwrap();
+    let short = CreateApiKey {
+        expires_in_days: Some(2),
+        ..command("Short")
+    };
+    world.service.create_api_key(&world.caller(&ada), short, |_| ()).await.unwrap();
+    assert_eq!(world.mails().await.len(), 1, "that it was made");
+    world.clock.advance(DAY);
+    assert_eq!(world.mails().await[0].subject, "An API key expires soon");
+}
+
+#[tokio::test]
+async fn sec_17_keys_made_at_once_stop_at_the_limit() {
+    let world = World::new().await;
+    let ada = world.register("ada@example.org").await;
+    for number in 0..49 {
+        make(&world, &ada, &format!("Key {number}")).await;
+    }
+    let mut set = tokio::task::JoinSet::new();
+    for number in 0..3 {
+        let (service, me) = (world.service.clone(), world.caller(&ada));
+        set.spawn(async move { code(service.create_api_key(&me, command(&format!("At once {number}")), |_| ()).await) });
+    }
+    let mut answers = set.join_all().await;
+    answers.sort();
+    let refused = "identity.api_key.too_many";
+    assert_eq!(answers, [refused, refused, "ok"]);
 }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use platform::Caller;
+use platform::http::IfMatch;
 use platform::http::idempotency::IdempotencySlot;
 use serde_json::{Value, json};
 
-use super::support::{PASSWORD, World, begin, code, with_providers};
+use super::support::{PASSWORD, World, begin, code, token_of, with_providers};
 use crate::model::external_identity::ExternalIdentity;
-use crate::service::{Begun, Finished, SignedIn, StepUp};
+use crate::service::{Begun, CreateApiKey, Finished, ProfileChange, SignedIn, StepUp};
 use crate::store::sessions::Which;
 
 fn ada() -> Value {
@@ -177,4 +178,66 @@ async fn sec_20_two_unlinks_at_once_leave_one_way_in() {
     }
     let gone = set.join_all().await.into_iter().filter(|gone| *gone).count();
     assert_eq!(gone, 1);
+}
+
+/// Anybody can register an address that is not theirs, and wait there for its owner.
+#[tokio::test]
+async fn sec_20_the_first_proof_of_an_address_shuts_out_who_had_registered_it() {
+    let world = World::with(with_providers()).await;
+    let stranger = world.register("ada@example.org").await;
+    let caller = world.caller(&stranger);
+    link(&world, &stranger, ada()).await.unwrap();
+    let key = CreateApiKey {
+        name: "Later".into(),
+        scopes: vec![kernel::scopes::Scope::TasksRead],
+        expires_in_days: None,
+        current_password: PASSWORD.into(),
+        code: None,
+    };
+    world.service.create_api_key(&caller, key, |_| ()).await.unwrap();
+    let change = ProfileChange {
+        email: Some("stranger@example.org".into()),
+        current_password: Some(PASSWORD.into()),
+        ..ProfileChange::default()
+    };
+    let no_match = IfMatch::from_headers(&http::HeaderMap::new());
+    world.service.change_profile(&caller, change, &no_match, |_| ()).await.unwrap();
+    let moving = world.mails().await.into_iter().find(|mail| mail.to == "stranger@example.org");
+    let moving = token_of(&moving.expect("a mail with the link"));
+
+    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
+    let token = world.mailed_token("ada@example.org").await;
+    let password = "eighteen dry herons";
+    world
+        .service
+        .reset_password_by_mail(&world.visitor(), &token, &password.into())
+        .await
+        .unwrap();
+    let owner = world.sign_in("ada@example.org", password).await.unwrap();
+    assert_eq!(owner.user.id, stranger.user.id);
+    let me = world.caller(&owner);
+    assert!(world.service.list_external_identities(&me).await.unwrap().is_empty());
+    assert!(world.service.list_api_keys(&me, 10, None).await.unwrap().items.is_empty());
+    assert_eq!(
+        code(world.service.verify_email(&world.visitor(), &moving, |_| ()).await),
+        "identity.link.invalid"
+    );
+
+    // Once proven, a forgotten password takes nothing with it.
+    let begun = begin_link(&world, &owner, "corp", &proof(password)).await.unwrap();
+    let redirect = world.corp.authorize(&begun.authorization_url, ada());
+    world.come_back("corp", &begun, &redirect).await.unwrap();
+    world.mails().await;
+    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
+    let token = world.mailed_token("ada@example.org").await;
+    world
+        .service
+        .reset_password_by_mail(&world.visitor(), &token, &PASSWORD.into())
+        .await
+        .unwrap();
+    let owner = world.sign_in("ada@example.org", PASSWORD).await.unwrap();
+    assert_eq!(
+        world.service.list_external_identities(&world.caller(&owner)).await.unwrap().len(),
+        1
+    );
 }
