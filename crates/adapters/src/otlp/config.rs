@@ -46,7 +46,10 @@ impl TracesConfig {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.url().is_err() {
-            problems.push("traces.endpoint: is no http(s) URL such as http://127.0.0.1:4318".to_owned());
+            problems.push(
+                "traces.endpoint: is no http(s) URL without a user, such as http://127.0.0.1:4318; credentials belong in traces.headers"
+                    .to_owned(),
+            );
         }
         if self.headers.as_ref().is_some_and(|text| parse_headers(text.expose()).is_err()) {
             problems.push("traces.headers: is not name=value,name=value".to_owned());
@@ -72,6 +75,10 @@ impl TracesConfig {
         let mut url = Url::parse(text).map_err(|error| invalid("traces.endpoint", error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(invalid("traces.endpoint", "is no http(s) URL"));
+        }
+        // The endpoint is shown, the headers are not.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("traces.endpoint", "names a user"));
         }
         if url.path() == "/" {
             url.set_path("/v1/traces");
@@ -103,5 +110,6 @@ mod tests {
             ..config("localhost:4318")
         };
         assert_eq!(wrong.validate().len(), 6, "{:?}", wrong.validate());
+        assert_eq!(config("http://ada:secret@127.0.0.1:4318").validate().len(), 1);
     }
 }

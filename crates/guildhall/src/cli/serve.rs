@@ -107,7 +107,8 @@ async fn bind(address: &str) -> Result<TcpListener, Failure> {
 /// a release. A server that is away is waited for while the process already answers `/livez`.
 async fn prepare_database(config: &Config, app: &App) -> CliResult {
     if config.database.engine().map_err(Failure::usage)? == Engine::Sqlite {
-        return Ok(app.databases.migrate().await?);
+        app.databases.migrate().await?;
+        return Ok(app.databases.release_claims().await?);
     }
     match app.databases.pending_migrations().await {
         Ok(pending) if pending.is_empty() => Ok(()),

@@ -123,16 +123,13 @@ impl Caller<'_> {
             return Ok(named.to_owned());
         }
         let query = [
-            ("q", named.to_owned()),
+            ("key", named.to_owned()),
             ("fields", "id,key,workspace_id".to_owned()),
             ("archived", "any".to_owned()),
             ("limit", "50".to_owned()),
         ];
         let page = self.get("/v1/tasks", &query).await?;
-        let found = page["items"].as_array().into_iter().flatten();
-        let found: Vec<&Value> = found
-            .filter(|task| task["key"].as_str().is_some_and(|key| key.eq_ignore_ascii_case(named)))
-            .collect();
+        let found: Vec<&Value> = page["items"].as_array().into_iter().flatten().collect();
         match found.as_slice() {
             // The API says what it says of a task that is not there.
             [] => Ok(named.to_owned()),
@@ -146,12 +143,13 @@ impl Caller<'_> {
     }
 }
 
-/// `ABC-123`.
+/// `ABC-123`, as the API reads it.
 fn is_key(text: &str) -> bool {
-    text.split_once('-').is_some_and(|(project, number)| {
-        !project.is_empty()
-            && text.len() <= 40
-            && project.bytes().all(|b| b.is_ascii_alphanumeric())
+    text.rsplit_once('-').is_some_and(|(project, number)| {
+        (1..=16).contains(&project.len())
+            && project.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !number.is_empty()
+            && !number.starts_with('0')
             && number.bytes().all(|b| b.is_ascii_digit())
     })
 }

@@ -197,6 +197,13 @@ async fn resources_are_listed_and_read_by_uri() {
         };
         assert!(matches!(error.code.0, -32002 | -32602), "{uri}: {error:?}");
     }
+    // Many others that name the key do not hide its task.
+    let content: String = (0..60).map(|n| format!("see ABC-1 again {n}\n")).collect();
+    let import = json!({ "format": "csv", "content": format!("title\n{content}") });
+    ada.post(&format!("/v1/projects/{project}/tasks/import"), import)
+        .await
+        .expect(StatusCode::OK);
+    done(call(&assistant, "get_task", json!({ "task_id": "ABC-1" })).await);
     // The same key of another workspace is not guessed.
     let other = ada.workspace("Other").await;
     let twin = ada.project(&other, "ABC").await;

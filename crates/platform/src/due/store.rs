@@ -261,6 +261,19 @@ fn release(unit: &mut Unit, claimed: &Claimed) {
     unit.update(update.clone());
 }
 
+/// Takes away from whoever claimed something. Only for a process that knows it is the only one, else two run the same item at once.
+pub async fn release_all(db: &Db, caller: &Caller) -> Result<(), DbError> {
+    let mut update = Query::update();
+    update
+        .table(DueWork::Table)
+        .value(DueWork::Claim, Option::<Uuid>::None)
+        .value(DueWork::LeasedUntil, 0_i64)
+        .and_where(Expr::col(DueWork::Claim).is_not_null());
+    let mut unit = Unit::new(caller);
+    unit.update(update.clone());
+    db.apply(unit).await.map(drop)
+}
+
 /// `run_at` of the item that waits longest.
 pub(crate) async fn find_oldest(db: &Db) -> Result<Option<Timestamp>, DbError> {
     let mut select = Query::select();

@@ -95,11 +95,11 @@ fn meta(state: &Edge, request: &Request) -> (RequestMeta, bool) {
     let request_id = text(&REQUEST_ID)
         .filter(|id| valid_request_id(id))
         .map_or_else(|| kernel::ids::uuid_v7(&*state.clock).simple().to_string().into(), Arc::from);
-    let sent = text(&TRACEPARENT).filter(|value| valid_traceparent(value));
+    let sent = text(&TRACEPARENT).and_then(read_traceparent);
     let continued = sent.is_some();
     let meta = RequestMeta {
         request_id,
-        traceparent: sent.map_or_else(new_traceparent, Arc::from),
+        traceparent: sent.unwrap_or_else(new_traceparent),
         client_ip: client_ip(peer, headers, &state.config.trusted_proxies),
         user_agent: text(&header::USER_AGENT).map(|agent| agent.chars().take(256).collect::<String>().into()),
     };
@@ -110,13 +110,18 @@ fn valid_request_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// W3C Trace Context level 1, version 00.
-fn valid_traceparent(value: &str) -> bool {
-    let parts: Vec<&str> = value.split('-').collect();
+/// What version 00 of W3C Trace Context knows of it: later versions may add flags, and parts behind.
+fn read_traceparent(value: &str) -> Option<Arc<str>> {
     let hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let zero = |part: &str| part.bytes().all(|b| b == b'0');
-    matches!(parts.as_slice(), ["00", trace, span, flags]
-        if hex(trace, 32) && hex(span, 16) && hex(flags, 2) && !zero(trace) && !zero(span))
+    let mut parts = value.splitn(5, '-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let of_a_version = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+    if !of_a_version || !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) || zero(trace) || zero(span) {
+        return None;
+    }
+    let sampled = u8::from_str_radix(flags, 16).ok()? & 1;
+    Some(format!("00-{trace}-{span}-{sampled:02x}").into())
 }
 
 fn new_traceparent() -> Arc<str> {

@@ -251,6 +251,22 @@ async fn a_crashed_runner_loses_its_items_to_the_next_when_the_lease_ends() {
     assert_eq!(count(&bench.db, "due_work").await, 0);
 }
 
+#[tokio::test]
+async fn the_only_process_need_not_wait_for_what_a_killed_one_had_in_hand() {
+    let bench = Bench::new().await;
+    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
+    bench.worker.hang.store(true, std::sync::atomic::Ordering::SeqCst);
+    let crash = tokio::time::timeout(Duration::from_millis(500), bench.runner.run_ready()).await;
+    assert!(crash.is_err(), "dropped in the middle of its work");
+    bench.worker.hang.store(false, std::sync::atomic::Ordering::SeqCst);
+    let next = Bench::runner(&bench.db, &bench.clock, &bench.worker);
+    assert_eq!(next.run_ready().await.expect("runs"), 0);
+    let caller = Caller::system(&bench.clock, "start");
+    platform::due::store::release_all(&bench.db, &caller).await.expect("released");
+    assert_eq!(next.run_ready().await.expect("runs"), 1);
+    assert_eq!(bench.worker.ran(), [(1, 1), (1, 2)]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runners_side_by_side_run_each_item_once_and_wake_on_commit() {
     let bench = Bench::new().await;

@@ -22,8 +22,13 @@ async fn a_trace_goes_on_or_begins() {
     let kit = Kit::new();
     let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     assert_eq!(kit.get("/v1/public", &[("traceparent", given)]).await.header("traceparent"), given);
+    // Of a later version what this one knows.
+    let later = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03-more-of-it";
+    assert_eq!(kit.get("/v1/public", &[("traceparent", later)]).await.header("traceparent"), given);
     for bad in [
         "",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
         "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
         "ff-x",
