@@ -198,7 +198,7 @@ SQL
     [ -z "$durable" ] || quick=(--innodb-flush-log-at-trx-commit=1)
     start mariadb "$server" --no-defaults --user="$account" --datadir="$data" --bind-address=127.0.0.1 --port="$port" \
         --socket="$data/server.sock" --pid-file="$data/server.pid" --init-file="$dir/mariadb-init.sql" \
-        --max-connections=300 "${quick[@]}" --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
+        --max-connections=1000 "${quick[@]}" --innodb-buffer-pool-size=256M --skip-name-resolve --skip-log-bin \
         --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/mariadb.key"
     ready mariadb
     echo "export GUILDHALL_TEST_MYSQL_URL=mysql://guildhall:$password@127.0.0.1:$port/mysql" >>"$env_file"

@@ -44,6 +44,9 @@ pub(super) struct Valid {
     pub(super) locale: String,
 }
 
+/// Statements of [`IdentityService::insert_user`]: a row and three events.
+const NEW_ACCOUNT: usize = 4;
+
 impl IdentityService {
     pub(crate) async fn register(&self, caller: &Caller, command: Register) -> Result<Registered> {
         let caller = without_idempotency(caller);
@@ -199,6 +202,7 @@ impl IdentityService {
         let mut unit = Unit::new(caller);
         let user_id = match known {
             Some(user) if user.email_verified || !user.is_active() => {
+                (0..NEW_ACCOUNT).for_each(|_| store::users::touch_nobody(&mut unit));
                 Self::schedule_mail(&mut unit, &MailJob::already_registered(user.id), caller.now);
                 user.id
             }
@@ -212,6 +216,7 @@ impl IdentityService {
                     ..user.clone()
                 };
                 store::users::update(&mut unit, &contested, user.version, Guard::VERSION);
+                (1..NEW_ACCOUNT).for_each(|_| store::users::touch_nobody(&mut unit));
                 Self::schedule_mail(&mut unit, &MailJob::reset(&valid.email), caller.now);
                 user.id
             }

@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
 use kernel::Result;
+use platform::db::count_statements;
 
-use super::support::{World, cheap, registration};
+use super::support::{World, cheap, registration, token_of};
 use crate::Config;
 use crate::config::EmailVerification;
 
@@ -97,4 +98,28 @@ async fn sec_06_register_forgot_and_resend_answer_alike() {
         assert_eq!(answer, other);
     }
     assert_alike("forgot", known, unknown);
+}
+
+/// Where each statement is a round trip, one more shows.
+#[tokio::test]
+async fn sec_06_registering_asks_as_much_of_the_database_whoever_has_the_address() {
+    let world = World::with(measurable()).await;
+    let visitor = world.visitor();
+    let register = async |email: &str| {
+        let (answer, statements) = count_statements(world.service.register(&visitor, registration(email))).await;
+        answer.unwrap();
+        statements
+    };
+    let new = register("known@example.org").await;
+    assert_eq!(register("known@example.org").await, new, "known, but not proven");
+    // The second registration was answered with a link to choose a password.
+    let mails = world.mails().await;
+    let choose = mails.iter().find(|mail| mail.text.contains("/account/reset-password?"));
+    let token = token_of(choose.expect("a mail"));
+    world
+        .service
+        .reset_password_by_mail(&visitor, &token, &super::support::PASSWORD.into())
+        .await
+        .unwrap();
+    assert_eq!(register("known@example.org").await, new, "known and proven");
 }

@@ -114,6 +114,7 @@ async fn the_engine_accepts_every_statement_of_the_store() {
         users::require_unchanged_credentials(unit, &user, guard);
         users::require_proven_address(unit, user.id, "ada@example.org", guard);
         users::insert(unit, &user);
+        users::touch_nobody(unit);
         users::update(unit, &user, 1, guard);
         users::replace_hash(unit, &user, "hash");
 
