@@ -164,6 +164,11 @@ impl Databases {
         Ok(())
     }
 
+    /// At the end of the process.
+    pub async fn disconnect(&self) {
+        futures_util::future::join_all(self.all().map(Db::disconnect)).await;
+    }
+
     /// What a killed process had begun is free at once instead of when its lease ends. For the only process there is.
     pub async fn release_claims(&self) -> Result<()> {
         let caller = platform::Caller::system(&SystemClock, "start");

@@ -213,12 +213,15 @@ pub async fn export_to(global: &Global, args: &ExportArgs) -> CliResult {
     backup::check_move(&source, &target)?;
     let folder = source.database.sqlite_folder(&source.server.data_dir).map_err(Failure::usage)?;
     // Until the end: what a server writes while we copy would be missing in the target.
-    let _lock = if args.while_running {
+    let lock = if args.while_running {
         None
     } else {
         lock::take_for_export(&folder)?
     };
-    let exported = with_progress(async |progress| backup::export(&source, &target, args.while_running, progress).await).await?;
+    // The lock says more than a lease, which a killed server leaves behind.
+    let running = args.while_running || lock.is_some();
+    let exported = with_progress(async |progress| backup::export(&source, &target, running, progress).await).await?;
+    drop(lock);
     if args.output.json {
         let services: Vec<_> = exported
             .tables

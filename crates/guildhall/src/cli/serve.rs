@@ -64,6 +64,7 @@ pub async fn serve(global: &Global, args: ServeArgs) -> CliResult {
             stopped.await
         }
     };
+    app.databases.disconnect().await;
     if let Some(traces) = traces {
         traces.stop().await;
     }

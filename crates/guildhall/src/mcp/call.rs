@@ -148,7 +148,7 @@ fn is_key(text: &str) -> bool {
     text.rsplit_once('-').is_some_and(|(project, number)| {
         (1..=16).contains(&project.len())
             && project.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            && !number.is_empty()
+            && (1..=18).contains(&number.len())
             && !number.starts_with('0')
             && number.bytes().all(|b| b.is_ascii_digit())
     })

@@ -154,6 +154,7 @@ impl TestApp {
     pub async fn stop(self) {
         self.lifecycle.stop("test");
         self.lifecycle.wait(DRAIN).await;
+        self.app.databases.disconnect().await;
     }
 }
 

@@ -27,6 +27,7 @@ mod unit;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use kernel::{Clock, SystemClock};
 use sea_query::SelectStatement;
@@ -262,5 +263,19 @@ impl Db {
         self.inner.units.close();
         self.inner.units.wait().await;
         self.inner.units.reopen();
+    }
+
+    /// Waits for the units under way and takes leave of the server, at most for two seconds. Nothing can be asked afterwards.
+    pub async fn disconnect(&self) {
+        let leave = async {
+            self.close().await;
+            match &self.inner.backend {
+                Backend::Sqlite(_) => {}
+                Backend::Postgres(postgres) => postgres.disconnect(),
+                Backend::Mysql(mysql) => mysql.disconnect().await,
+            }
+        };
+        // A connection that hangs is closed with the process.
+        let _ = tokio::time::timeout(Duration::from_secs(2), leave).await;
     }
 }

@@ -104,6 +104,13 @@ impl Mysql {
         (metrics.connection_count.load(Relaxed), metrics.connections_in_pool.load(Relaxed))
     }
 
+    pub async fn disconnect(&self) {
+        for pool in [Some(&self.pool), self.plain.as_ref()].into_iter().flatten() {
+            // What could not be told the server it finds out by itself.
+            let _ = pool.clone().disconnect().await;
+        }
+    }
+
     async fn connection(&self) -> Result<Conn, DbError> {
         let take = async {
             match (self.pool.get_conn().await, &self.plain) {

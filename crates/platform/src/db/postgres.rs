@@ -87,6 +87,10 @@ impl Postgres {
         })
     }
 
+    pub fn disconnect(&self) {
+        self.pool.close();
+    }
+
     /// Open connections and how many of them are idle.
     pub fn pool_status(&self) -> (usize, usize) {
         let status = self.pool.status();

@@ -29,7 +29,7 @@ const TOO_MANY: Guard = Guard::conflict(
     "identity.api_key.too_many",
     "You have as many API keys as one can have; revoke one first.",
 );
-/// The account went away while the key was made.
+/// The password changed, or the account went away, while the key was made.
 const CHANGED: Guard = Guard {
     kind: kernel::ErrorKind::Unauthenticated,
     code: "auth.token_invalid",
@@ -85,7 +85,9 @@ impl IdentityService {
             version: 1,
         };
         let mut unit = Unit::new(caller);
-        let before = store::api_keys::count_in_turn(&mut unit, user.id, CHANGED);
+        // A reset of the password ends keys, also one that is being made.
+        store::users::require_unchanged_credentials(&mut unit, &user, CHANGED);
+        let before = store::api_keys::count(&mut unit, user.id);
         store::api_keys::insert(&mut unit, &key);
         unit.record(
             entry(&key, Action::ApiKeyCreated)

@@ -110,8 +110,8 @@ impl Recurrence {
     pub fn is_barren(&self) -> bool {
         let Ok(rule) = Rule::parse(&self.rule) else { return true };
         match rule.end {
-            End::Count(_) => false,
-            End::Never => self.next(None).is_none(),
+            End::Count(1) => false,
+            End::Count(_) | End::Never => self.next(None).is_none(),
             End::Date(_) | End::Moment { .. } => !self.lasts_until(&rule, self.first, self.due_on(self.first)),
         }
     }

@@ -327,6 +327,7 @@ async fn a_rule_without_a_date_is_refused() {
     let task = world.create(json!({"title": "Never", "due_date": FIRST})).await;
     for rule in [
         "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;COUNT=3",
         "FREQ=DAILY;UNTIL=21000103",
         "FREQ=YEARLY;INTERVAL=125",
     ] {

@@ -22,6 +22,7 @@ enum Webhooks {
     DisabledReason,
     DisabledAt,
     Secret,
+    OldSecret,
     OldSecretExpiresAt,
     FailingSince,
     LastSuccessAt,

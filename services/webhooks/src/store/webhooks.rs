@@ -173,6 +173,8 @@ pub(crate) fn update(unit: &mut Unit, webhook: &Webhook) {
             .value(W::DisabledReason, webhook.disabled_reason.map(DisabledReason::as_str))
             .value(W::DisabledAt, micros(webhook.disabled_at))
             .value(W::Secret, webhook.secret.as_str())
+            // Of the version before the list: on the list, or ended.
+            .value(W::OldSecret, Option::<String>::None)
             .value(W::OldSecretExpiresAt, micros(webhook.old_secret_expires_at))
             .value(W::FailingSince, micros(webhook.failing_since))
             .value(W::PausedUntil, micros(webhook.paused_until))

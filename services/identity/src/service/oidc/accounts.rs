@@ -227,14 +227,15 @@ impl IdentityService {
         user_id: UserId,
         session_id: SessionId,
     ) -> Result<ExternalIdentity> {
+        // Before the session is looked at: a reset in between ends the session and changes the credentials.
+        let user = store::users::find(&self.db, user_id).await?;
+        let user = user.ok_or(IdentityError::AccountUnavailable)?;
         let session = contracts::identity::CheckSession { user_id, session_id };
         let another = caller.actor.user_id().is_some_and(|id| id != user_id);
         if another || !self.session_state(&session).await?.active {
             audit(caller, "oidc_flow", Some(user_id), "the session that began the link is over");
             return Err(IdentityError::FlowInvalid.into());
         }
-        let user = store::users::find(&self.db, user_id).await?;
-        let user = user.ok_or(IdentityError::AccountUnavailable)?;
         let issuer = &newcomer.provider.issuer;
         if let Some(found) = store::external_identities::find(&self.db, issuer, &newcomer.subject.0).await? {
             let own = found.user_id == user_id;
