@@ -175,7 +175,7 @@ list_query!(
         #[param(value_type = Option<Vec<ProjectId>>, style = Form, explode = false, max_items = 50)]
         project_id: CommaList,
         /// Only the task of this key, in each workspace that has one.
-        #[param(max_length = 40, example = "ABC-123")]
+        #[param(max_length = 35, pattern = r"^[A-Za-z0-9_]{1,16}-[1-9][0-9]{0,17}$", example = "ABC-123")]
         key: Option<String>,
     }
 );
