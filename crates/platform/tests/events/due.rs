@@ -97,6 +97,16 @@ impl Bench {
             config,
         )
     }
+    /// A runner that was dropped in the middle of its work on item 1.
+    async fn crashed() -> Self {
+        let bench = Self::new().await;
+        schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
+        bench.worker.hang.store(true, std::sync::atomic::Ordering::SeqCst);
+        let crash = tokio::time::timeout(Duration::from_millis(500), bench.runner.run_ready()).await;
+        assert!(crash.is_err(), "dropped in the middle of its work");
+        bench.worker.hang.store(false, std::sync::atomic::Ordering::SeqCst);
+        bench
+    }
     async fn run(&self) -> usize {
         self.runner.run_ready().await.expect("runs")
     }
@@ -235,13 +245,8 @@ async fn what_can_never_work_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_crashed_runner_loses_its_items_to_the_next_when_the_lease_ends() {
-    let bench = Bench::new().await;
-    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
-    bench.worker.hang.store(true, std::sync::atomic::Ordering::SeqCst);
-    let crash = tokio::time::timeout(Duration::from_millis(500), bench.runner.run_ready()).await;
-    assert!(crash.is_err(), "dropped in the middle of its work");
+    let bench = Bench::crashed().await;
     assert_eq!(bench.worker.ran(), [(1, 1)]);
-    bench.worker.hang.store(false, std::sync::atomic::Ordering::SeqCst);
     let next = Bench::runner(&bench.db, &bench.clock, &bench.worker);
     bench.clock.advance(Duration::from_secs(60));
     assert_eq!(next.run_ready().await.expect("runs"), 0, "the lease still holds");
@@ -253,12 +258,7 @@ async fn a_crashed_runner_loses_its_items_to_the_next_when_the_lease_ends() {
 
 #[tokio::test]
 async fn the_only_process_need_not_wait_for_what_a_killed_one_had_in_hand() {
-    let bench = Bench::new().await;
-    schedule(&bench.db, &bench.clock, None, 1, Duration::ZERO).await;
-    bench.worker.hang.store(true, std::sync::atomic::Ordering::SeqCst);
-    let crash = tokio::time::timeout(Duration::from_millis(500), bench.runner.run_ready()).await;
-    assert!(crash.is_err(), "dropped in the middle of its work");
-    bench.worker.hang.store(false, std::sync::atomic::Ordering::SeqCst);
+    let bench = Bench::crashed().await;
     let next = Bench::runner(&bench.db, &bench.clock, &bench.worker);
     assert_eq!(next.run_ready().await.expect("runs"), 0);
     let caller = Caller::system(&bench.clock, "start");

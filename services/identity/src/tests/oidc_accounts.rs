@@ -162,14 +162,7 @@ async fn sec_20_locked_disabled_and_deleted_accounts_stay_shut() {
     world.service.unlock(&world.caller(&admin), signed_in.user.id).await.unwrap();
     world.enter(ada()).await.unwrap();
 
-    world.mails().await;
-    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
-    let token = world.mailed_token("ada@example.org").await;
-    world
-        .service
-        .reset_password_by_mail(&world.visitor(), &token, &PASSWORD.into())
-        .await
-        .unwrap();
+    world.reset_password("ada@example.org", PASSWORD).await;
     let user = world.user(&signed_in).await;
     let me = world.caller(&world.enter(ada()).await.unwrap().session());
     world.service.delete_me(&me, &PASSWORD.into(), None, None).await.unwrap();

@@ -150,14 +150,7 @@ async fn sec_20_the_last_way_in_stays_and_old_sign_ins_do_not_do() {
     );
     assert_eq!(code(begin_link(&world, &me, "corp", &nothing).await), "identity.sign_in.not_recent");
     // With a password it is the last way no longer.
-    world.mails().await;
-    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
-    let token = world.mailed_token("ada@example.org").await;
-    world
-        .service
-        .reset_password_by_mail(&world.visitor(), &token, &PASSWORD.into())
-        .await
-        .unwrap();
+    world.reset_password("ada@example.org", PASSWORD).await;
     let me = world.sign_in("ada@example.org", PASSWORD).await.unwrap();
     world.service.unlink(&world.caller(&me), second.id, &proof(PASSWORD)).await.unwrap();
 }
@@ -205,14 +198,8 @@ async fn sec_20_the_first_proof_of_an_address_shuts_out_who_had_registered_it() 
     let moving = world.mails().await.into_iter().find(|mail| mail.to == "stranger@example.org");
     let moving = token_of(&moving.expect("a mail with the link"));
 
-    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
-    let token = world.mailed_token("ada@example.org").await;
     let password = "eighteen dry herons";
-    world
-        .service
-        .reset_password_by_mail(&world.visitor(), &token, &password.into())
-        .await
-        .unwrap();
+    world.reset_password("ada@example.org", password).await;
     let owner = world.sign_in("ada@example.org", password).await.unwrap();
     assert_eq!(owner.user.id, stranger.user.id);
     let me = world.caller(&owner);
@@ -227,14 +214,7 @@ async fn sec_20_the_first_proof_of_an_address_shuts_out_who_had_registered_it() 
     let begun = begin_link(&world, &owner, "corp", &proof(password)).await.unwrap();
     let redirect = world.corp.authorize(&begun.authorization_url, ada());
     world.come_back("corp", &begun, &redirect).await.unwrap();
-    world.mails().await;
-    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
-    let token = world.mailed_token("ada@example.org").await;
-    world
-        .service
-        .reset_password_by_mail(&world.visitor(), &token, &PASSWORD.into())
-        .await
-        .unwrap();
+    world.reset_password("ada@example.org", PASSWORD).await;
     let owner = world.sign_in("ada@example.org", PASSWORD).await.unwrap();
     assert_eq!(
         world.service.list_external_identities(&world.caller(&owner)).await.unwrap().len(),

@@ -238,14 +238,7 @@ async fn sec_18_no_path_leads_round_it() {
 
     // A reset by mail changes the password and nothing else; a first step under way ends.
     let waiting = first_step(&world).await;
-    world.mails().await;
-    world.service.forgot_password(&world.visitor(), "ada@example.org").await.unwrap();
-    let token = world.mailed_token("ada@example.org").await;
-    world
-        .service
-        .reset_password_by_mail(&world.visitor(), &token, &"eighteen dry herons".into())
-        .await
-        .unwrap();
+    world.reset_password("ada@example.org", "eighteen dry herons").await;
     world.clock.advance(STEP);
     assert_eq!(
         code(second_step(&world, &waiting, &app(&world, &person.secret)).await),

@@ -182,6 +182,17 @@ impl World {
         Ok(step.session())
     }
 
+    /// By the link of a mail, as somebody does who forgot it.
+    pub(super) async fn reset_password(&self, email: &str, password: &str) {
+        self.mails().await;
+        self.service.forgot_password(&self.visitor(), email).await.unwrap();
+        let token = self.mailed_token(email).await;
+        self.service
+            .reset_password_by_mail(&self.visitor(), &token, &password.into())
+            .await
+            .unwrap();
+    }
+
     pub(super) async fn user(&self, signed_in: &SignedIn) -> User {
         store::users::find(&self.db, signed_in.user.id).await.unwrap().unwrap()
     }

@@ -45,13 +45,11 @@ impl TasksService {
         writable_task(&task, &access, if_match)?;
         let time_zone = checked(&command, &access)?;
         let due = task.due.ok_or(TasksError::RecurrenceNeedsDue)?;
-        let mut present = self.series_of(&task).await?;
+        // Once a series that has gone on to another task is over, this one may begin a series of its own.
+        let standing = |series: &Recurrence| series.task_id == task_id || series.ended_at.is_none();
+        let present = self.series_of(&task).await?.filter(standing);
         if present.as_ref().is_some_and(|series| series.task_id != task_id) {
-            // The task may begin a series of its own once that one is over.
-            present = match present {
-                Some(series) if series.ended_at.is_some() => None,
-                _ => return Err(TasksError::RecurrenceNotCurrent.into()),
-            };
+            return Err(TasksError::RecurrenceNotCurrent.into());
         }
         let (first, time) = Recurrence::occurrence(due, &time_zone);
         let series = Recurrence {

@@ -33,7 +33,7 @@ async fn rotated(world: &World, id: WebhookId) -> String {
 }
 
 /// A message of now has the signatures of these secrets, in this order, and no others.
-async fn expect_signed_by(world: &World, secrets: &[String]) {
+pub(super) async fn expect_signed_by(world: &World, secrets: &[String]) {
     let event = world.task_happens().await;
     world.work().await;
     let sent = world.network.sent().pop().expect("sent");

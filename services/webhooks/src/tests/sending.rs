@@ -8,6 +8,7 @@ use platform::egress::EgressError;
 use platform::http::{Field, IfMatch};
 use serde_json::Value;
 
+use super::secrets::expect_signed_by;
 use super::{World, announced, rows, status, with_header};
 use crate::Config;
 use crate::model::{DeliveryState, DisabledReason, MAX_TRIES, RETRY_AFTER, SigningSecret, signatures};
@@ -316,17 +317,9 @@ async fn after_a_rotation_both_secrets_sign_for_a_day() {
         .expect("rotated");
     let new = rotated.body.secret.expect("shown once");
     assert_ne!(new, old);
-    let expect = async |secrets: &[&str]| {
-        let event = world.task_happens().await;
-        world.work().await;
-        let sent = world.network.sent().pop().expect("sent");
-        let secrets: Vec<_> = secrets.iter().map(|shown| secret(shown)).collect();
-        let wanted = signatures(&secrets, &event.to_string(), world.clock.now().as_seconds(), &sent.body).expect("signed");
-        assert_eq!(sent.headers["webhook-signature"], wanted);
-    };
-    expect(&[&new, &old]).await;
+    expect_signed_by(&world, &[new.clone(), old]).await;
     world.clock.advance(24 * HOUR);
-    expect(&[&new]).await;
+    expect_signed_by(&world, &[new]).await;
     assert_eq!(world.read(webhook.id).await.old_secret_expires_at, None);
 }
 
